@@ -1,0 +1,67 @@
+//! Where deliveries leave: from an outcome to a settlement.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{flights::Flight, lanes::Lanes, settler::Leaving};
+use crate::{
+    Cancelled, Outcome,
+    broker::{Settle, Settlement},
+    middleware::Meters,
+};
+
+/// Hands deliveries from the lanes to the workers, and from the workers to the settler. What it
+/// hands over is bounded by the flights.
+pub(crate) struct Desk {
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) leaving: UnboundedSender<Leaving>,
+    pub(crate) meters: Arc<Meters>,
+}
+
+impl Desk {
+    /// Sends a delivery out by its outcome. In a lane, what stands behind one that did not end goes
+    /// back with it.
+    pub(crate) fn leave(&self, flight: Flight, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Retry { .. }) {
+            self.meters.retried();
+        }
+        let settlement = settlement(outcome);
+        let behind = self.lanes.advance(&flight, settlement == Settlement::Ack);
+        self.send(flight, settlement);
+        for flight in behind {
+            self.send(flight, Settlement::Release);
+        }
+    }
+
+    /// Gives back what has not started.
+    pub(crate) fn close(&self) {
+        for flight in self.lanes.close() {
+            flight.delivery.cancellation().trip(Cancelled::Shutdown);
+            self.send(flight, Settlement::Release);
+        }
+    }
+
+    fn send(&self, flight: Flight, settlement: Settlement) {
+        let Flight { delivery, session, permit } = flight;
+        let settle = Settle::new(delivery, settlement);
+        // The settler ends only after everybody who could send; then the process ends anyway.
+        let _ = self.leaving.send(Leaving { settle, session, permit });
+    }
+}
+
+fn settlement(outcome: &Outcome) -> Settlement {
+    match outcome {
+        Outcome::Done | Outcome::Duplicate(_) | Outcome::Ignored | Outcome::DeadLettered(_) => {
+            Settlement::Ack
+        }
+        Outcome::Retry { after, .. } => Settlement::Requeue { delay: *after, counted: true },
+        Outcome::Release { after: Some(after), .. } => {
+            Settlement::Requeue { delay: *after, counted: false }
+        }
+        // The boundary lets neither of the last two out; what is not confirmed is never acked.
+        Outcome::Release { after: None, .. } | Outcome::Failed(_) | Outcome::Reject { .. } => {
+            Settlement::Release
+        }
+    }
+}

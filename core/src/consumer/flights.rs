@@ -1,0 +1,152 @@
+//! The deliveries that a consumer holds, and the bound on them (P14).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::session::Session;
+use crate::{
+    Cancellation, Cancelled, Delivery, Receipt,
+    broker::{Demand, Hold},
+};
+
+/// Everything received and not yet settled: at work, waiting, queued, being settled.
+pub(crate) struct Flights {
+    max_messages: usize,
+    max_bytes: usize,
+    table: Mutex<Table>,
+    bell: Arc<Notify>,
+    /// Wakes whoever drains.
+    landed: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    bytes: usize,
+    entries: HashMap<u64, Entry>,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    receipt: Receipt,
+    cancellation: Cancellation,
+    extend_at: Option<Instant>,
+}
+
+/// A delivery under way through the consumer.
+pub(crate) struct Flight {
+    pub(crate) delivery: Delivery,
+    pub(crate) session: Arc<Session>,
+    pub(crate) permit: Permit,
+}
+
+/// A share of the bound, held until the delivery is settled or given up.
+pub(crate) struct Permit {
+    flights: Arc<Flights>,
+    number: u64,
+    bytes: usize,
+}
+
+impl Flights {
+    pub(crate) fn new(max_messages: usize, max_bytes: usize, bell: Arc<Notify>) -> Arc<Self> {
+        let table = Mutex::default();
+        Arc::new(Self { max_messages, max_bytes, table, bell, landed: Notify::new() })
+    }
+
+    /// What more fits.
+    pub(crate) fn demand(&self) -> Option<Demand> {
+        let table = self.table();
+        let messages = self.max_messages.saturating_sub(table.entries.len());
+        let bytes = self.max_bytes.saturating_sub(table.bytes);
+        (messages > 0 && bytes > 0).then(|| Demand::new(messages, bytes))
+    }
+
+    pub(crate) fn board(self: &Arc<Self>, delivery: Delivery, session: &Arc<Session>) -> Flight {
+        let bytes = delivery.message.size();
+        let mut table = self.table();
+        table.next += 1;
+        table.bytes += bytes;
+        let number = table.next;
+        let extend_at = match session.hold() {
+            Hold::Extendable { each, .. } => Some(Instant::now() + each / 3),
+            _ => None,
+        };
+        table.entries.insert(
+            number,
+            Entry {
+                session: Arc::clone(session),
+                receipt: delivery.receipt,
+                cancellation: delivery.cancellation().clone(),
+                extend_at,
+            },
+        );
+        let permit = Permit { flights: Arc::clone(self), number, bytes };
+        Flight { delivery, session: Arc::clone(session), permit }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table().entries.len()
+    }
+
+    /// Waits until none is left. Cancel safe.
+    pub(crate) async fn empty(&self) {
+        loop {
+            let landed = self.landed.notified();
+            if self.len() == 0 {
+                return;
+            }
+            landed.await;
+        }
+    }
+
+    /// Cancels all deliveries, or those of one session.
+    pub(crate) fn cancel(&self, reason: Cancelled, session: Option<&Arc<Session>>) {
+        for entry in self.table().entries.values() {
+            if session.is_none_or(|session| Arc::ptr_eq(session, &entry.session)) {
+                entry.cancellation.trip(reason);
+            }
+        }
+    }
+
+    /// The deliveries whose hold is due for an extension, by session; they are due again after a
+    /// third of its length.
+    pub(crate) fn due_for_extension(&self) -> Vec<(Arc<Session>, Vec<(Receipt, Cancellation)>)> {
+        let now = Instant::now();
+        let mut due: Vec<(Arc<Session>, Vec<_>)> = Vec::new();
+        for entry in self.table().entries.values_mut() {
+            let Hold::Extendable { each, .. } = entry.session.hold() else { continue };
+            if entry.extend_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            entry.extend_at = Some(now + each / 3);
+            let one = (entry.receipt, entry.cancellation.clone());
+            match due.iter_mut().find(|(session, _)| Arc::ptr_eq(session, &entry.session)) {
+                Some((_, batch)) => batch.push(one),
+                None => due.push((Arc::clone(&entry.session), vec![one])),
+            }
+        }
+        due
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut table = self.flights.table();
+        table.entries.remove(&self.number);
+        table.bytes -= self.bytes;
+        let empty = table.entries.is_empty();
+        drop(table);
+        self.flights.bell.notify_one();
+        if empty {
+            self.flights.landed.notify_waiters();
+        }
+    }
+}

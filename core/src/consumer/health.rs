@@ -1,0 +1,106 @@
+//! Whether a consumer can work, and if not, why.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+
+use tokio::sync::{Notify, watch};
+
+/// A handle on the health of a consumer, for readiness probes. Clones see the same consumer.
+///
+/// A consumer that is not ready recovers by itself when what is down comes back; a consumer that
+/// cannot is ended by `run()` with an error.
+#[derive(Clone)]
+pub struct Health(Arc<Inner>);
+
+struct Inner {
+    /// What is down, and how many deliveries or tasks have found it so.
+    outages: watch::Sender<BTreeMap<Cow<'static, str>, usize>>,
+    bell: Arc<Notify>,
+}
+
+/// Something was found down. Dropping it says that its finder no longer finds it so; what nobody
+/// finds down is taken to be up, so no pause outlives those who could end it.
+pub(crate) struct Outage {
+    health: Health,
+    what: Cow<'static, str>,
+}
+
+impl Health {
+    pub(crate) fn new(bell: Arc<Notify>) -> Self {
+        Self(Arc::new(Inner { outages: watch::Sender::default(), bell }))
+    }
+
+    /// Whether messages can be received and nothing that they need is known to be down.
+    pub fn is_ready(&self) -> bool {
+        self.0.outages.borrow().is_empty()
+    }
+
+    /// What is down: `broker`, `store`, `dead letters`, or a dependency as the handler named it.
+    pub fn reasons(&self) -> Vec<String> {
+        self.0.outages.borrow().keys().map(|what| what.to_string()).collect()
+    }
+
+    /// Waits until the consumer is ready. Cancel safe.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.0.outages.subscribe().wait_for(BTreeMap::is_empty).await;
+    }
+
+    /// Waits until the consumer is not ready. Cancel safe.
+    pub async fn not_ready(&self) {
+        let _ = self.0.outages.subscribe().wait_for(|outages| !outages.is_empty()).await;
+    }
+
+    /// Whether anything is down but for this.
+    pub(crate) fn is_down_but_for(&self, dependency: Option<&str>) -> bool {
+        self.0.outages.borrow().keys().any(|what| Some(&**what) != dependency)
+    }
+
+    pub(crate) fn outage(&self, what: impl Into<Cow<'static, str>>) -> Outage {
+        let what = what.into();
+        self.0.outages.send_modify(|outages| {
+            let finders = outages.entry(what.clone()).or_default();
+            if *finders == 0 {
+                tracing::warn!(%what, "not ready");
+            }
+            *finders += 1;
+        });
+        self.0.bell.notify_one();
+        Outage { health: self.clone(), what }
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("reasons", &self.reasons()).finish()
+    }
+}
+
+impl Drop for Outage {
+    fn drop(&mut self) {
+        self.health.0.outages.send_modify(|outages| {
+            let Some(finders) = outages.get_mut(&self.what) else { return };
+            *finders -= 1;
+            if *finders == 0 {
+                outages.remove(&self.what);
+                tracing::info!(what = %self.what, "up again");
+            }
+        });
+        self.health.0.bell.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn ready_again_when_the_last_finder_is_gone() {
+        let health = Health::new(Arc::default());
+        let (first, second) = (health.outage("store"), health.outage("store"));
+        drop(first);
+        assert_eq!(health.reasons(), ["store"]);
+        drop(second);
+        health.ready().await;
+        assert!(health.is_ready());
+    }
+}

@@ -1,0 +1,184 @@
+//! Receives what fits, from one session after another.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use super::{
+    RunError,
+    check::{self, Facts},
+    desk::Desk,
+    flights::Flights,
+    health::Health,
+    policy::{OrderedBy, Policy},
+    session::{CALL_DEADLINE, Session},
+    watchdog::Progress,
+};
+use crate::{
+    Cancellation, Cancelled, Delivery, Outcome,
+    breaker::{self, Breaker},
+    broker::{Broker, BrokerError, Demand, Subscription},
+    headers,
+};
+
+/// Takes deliveries in while there is room and nothing that they need is down.
+pub(crate) struct Intake {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) subscription: Subscription,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) dedup_by_message_id: bool,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) health: Health,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) draining: Cancellation,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Why no more comes from a session.
+enum Ended {
+    Draining,
+    Lost,
+}
+
+impl Intake {
+    /// Runs until draining. The last session stays open: the rest is settled through it.
+    pub(crate) async fn run(self, first: Arc<Session>) -> Result<(), RunError> {
+        let mut session = first;
+        loop {
+            self.progress.enter(&session);
+            if let Ended::Draining = self.receive_from(&session).await? {
+                return Ok(());
+            }
+            tracing::warn!("the session with the broker has ended");
+            let _outage = self.health.outage("broker");
+            self.flights.cancel(Cancelled::Revoked, Some(&session));
+            let lost = Arc::clone(&session);
+            tokio::spawn(async move { lost.close().await });
+            session = tokio::select! {
+                biased;
+                _ = self.draining.cancelled() => return Ok(()),
+                opened = Session::reopen(&*self.broker, &self.subscription) => opened?,
+            };
+            check::at_start(&self.facts(), session.capabilities())?;
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            policy: &self.policy,
+            store: None,
+            has_dedup_key: false,
+            dedup_by_message_id: self.dedup_by_message_id,
+        }
+    }
+
+    async fn receive_from(&self, session: &Arc<Session>) -> Result<Ended, BrokerError> {
+        loop {
+            let demand = match self.wait_for_demand(session).await {
+                ControlFlow::Continue(demand) => demand,
+                ControlFlow::Break(ended) => return Ok(ended),
+            };
+            self.progress.receiving(true);
+            let mut receiving = session.source.receive(demand);
+            let received = tokio::select! {
+                biased;
+                _ = self.draining.cancelled() => {
+                    stop(session).await;
+                    match timeout(CALL_DEADLINE, receiving).await {
+                        Ok(Ok(late)) => self.board(late, session),
+                        _ => tracing::warn!("the source ended its last call with an error"),
+                    }
+                    return Ok(Ended::Draining);
+                }
+                () = session.over() => return Ok(Ended::Lost),
+                received = &mut receiving => received,
+            };
+            self.progress.receiving(false);
+            match received {
+                Ok(deliveries) => self.board(deliveries, session),
+                Err(BrokerError::Unavailable(error)) => {
+                    tracing::warn!(%error, "cannot receive");
+                    return Ok(Ended::Lost);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until something may be taken.
+    async fn wait_for_demand(&self, session: &Arc<Session>) -> ControlFlow<Ended, Demand> {
+        loop {
+            let look_again = match self.demand() {
+                Ok(demand) => return ControlFlow::Continue(demand),
+                Err(look_again) => look_again,
+            };
+            tokio::select! {
+                biased;
+                _ = self.draining.cancelled() => {
+                    stop(session).await;
+                    return ControlFlow::Break(Ended::Draining);
+                }
+                () = session.over() => return ControlFlow::Break(Ended::Lost),
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep_until(look_again) => {}
+            }
+        }
+    }
+
+    /// What may be taken now, or when to look again at the latest.
+    fn demand(&self) -> Result<Demand, Instant> {
+        /// Whoever changes something rings the bell.
+        const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+        let later = Instant::now() + LOOK_AGAIN;
+        let fits = self.flights.demand().ok_or(later)?;
+        let dependency = self.breaker.dependency();
+        let down = self.health.is_down_but_for(dependency.as_deref());
+        if down || self.desk.lanes.waiting() > self.policy.waiting_share() {
+            return Err(later);
+        }
+        match self.breaker.intake() {
+            breaker::Intake::Free => Ok(fits),
+            breaker::Intake::Probe => Ok(Demand::new(1, fits.bytes)),
+            breaker::Intake::PausedUntil(until) => Err(until),
+        }
+    }
+
+    fn board(&self, deliveries: Vec<Delivery>, session: &Arc<Session>) {
+        if !deliveries.is_empty() {
+            self.progress.received();
+        }
+        for mut delivery in deliveries {
+            restore(&mut delivery);
+            delivery.lane = match &self.policy.ordered_by {
+                None => None,
+                Some(OrderedBy::Key) => delivery.message.key.clone(),
+                Some(OrderedBy::Header(name)) => delivery.message.headers.first(name).cloned(),
+            };
+            let flight = self.flights.board(delivery, session);
+            if let Err(flight) = self.desk.lanes.push(flight) {
+                self.desk.leave(*flight, &Outcome::release(Cancelled::Shutdown.into()));
+            }
+        }
+    }
+}
+
+async fn stop(session: &Session) {
+    if timeout(CALL_DEADLINE, session.source.stop()).await.is_err() {
+        tracing::warn!("the source did not stop within {CALL_DEADLINE:?}");
+    }
+}
+
+/// Gives a retry copy the face of its original, and counts from what is known.
+fn restore(delivery: &mut Delivery) {
+    delivery.attempt = delivery.broker_deliveries.unwrap_or_default().saturating_sub(1);
+    if let Some(copy) = headers::take_retry(&mut delivery.message.headers) {
+        delivery.attempt = delivery.attempt.max(copy.attempts);
+        delivery.history = copy.history;
+        delivery.restore_origin(copy.origin);
+    }
+}

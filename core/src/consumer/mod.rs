@@ -1,0 +1,32 @@
+//! From receiving to settling: the loop around a process.
+
+mod builder;
+mod check;
+mod crew;
+mod desk;
+mod flights;
+mod health;
+mod intake;
+mod lanes;
+mod operation;
+mod policy;
+mod room;
+mod run;
+mod session;
+mod settler;
+mod shutdown;
+mod watchdog;
+
+pub use self::{
+    builder::Builder,
+    check::{Finding, Findings},
+    health::Health,
+    policy::{Limits, OrderedBy},
+    run::{Consumer, RunError, run_all},
+    shutdown::Shutdown,
+};
+pub(crate) use self::{
+    health::Outage,
+    lanes::Slot,
+    room::{NotPersisted, Room, probe_pause},
+};

@@ -1,0 +1,134 @@
+//! Where a delivery waits in place: without a slot, counted, and only as long as nobody stops it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{health::Health, lanes::Lanes};
+use crate::{Backoff, Cancellation, Cancelled, Cause, Delivery, store::StoreError};
+
+/// What the middleware of one consumer need for waiting.
+#[derive(Clone)]
+pub(crate) struct Room {
+    lanes: Arc<Lanes>,
+    health: Health,
+    draining: Cancellation,
+    /// How many deliveries may wait in place while intake goes on.
+    share: usize,
+}
+
+impl Room {
+    pub(crate) fn new(
+        lanes: Arc<Lanes>,
+        health: Health,
+        draining: Cancellation,
+        share: usize,
+    ) -> Self {
+        Self { lanes, health, draining, share }
+    }
+
+    /// Whether one more may wait while intake goes on.
+    pub(crate) fn has_share(&self) -> bool {
+        self.lanes.waiting() < self.share
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Waits in place for `until`, and then for a slot to go on.
+    ///
+    /// # Errors
+    /// The reason why the delivery must not wait any longer.
+    pub(crate) async fn wait<T>(
+        &self,
+        delivery: &mut Delivery,
+        until: impl Future<Output = T>,
+    ) -> Result<T, Cancelled> {
+        let had_slot = delivery.slot.take().is_some();
+        let _waiting = Waiting::begin(&self.lanes, delivery.lane.clone());
+        let cancellation = delivery.cancellation();
+        let resumed = async {
+            let value = until.await;
+            let slot = if had_slot { self.lanes.slot().await } else { None };
+            (value, slot)
+        };
+        let (value, slot) = tokio::select! {
+            biased;
+            reason = cancellation.cancelled() => return Err(reason),
+            reason = self.draining.cancelled() => return Err(reason),
+            resumed = resumed => resumed,
+        };
+        delivery.slot = slot;
+        Ok(value)
+    }
+
+    /// Repeats a call to the store while the store is down, as an outage that pauses intake.
+    ///
+    /// # Errors
+    /// The store's refusal, or the reason why the delivery must not wait any longer.
+    pub(crate) async fn persist<T, F>(
+        &self,
+        delivery: &mut Delivery,
+        call: impl Fn() -> F,
+    ) -> Result<T, NotPersisted>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut outage = None;
+        let mut probe = 0;
+        loop {
+            match call().await {
+                Ok(value) => return Ok(value),
+                Err(StoreError::Unavailable(error)) => {
+                    tracing::debug!(%error, "the store is unavailable");
+                    outage.get_or_insert_with(|| self.health.outage("store"));
+                }
+                Err(error) => return Err(NotPersisted::Error(error)),
+            }
+            probe += 1;
+            let pause = tokio::time::sleep(probe_pause(probe));
+            self.wait(delivery, pause).await.map_err(NotPersisted::Stopped)?;
+        }
+    }
+}
+
+/// Why a call to the store has no answer.
+pub(crate) enum NotPersisted {
+    /// The delivery must not wait any longer.
+    Stopped(Cancelled),
+    /// Trying again does not help.
+    Error(StoreError),
+}
+
+impl From<Cancelled> for Cause {
+    fn from(reason: Cancelled) -> Self {
+        Self::Cancelled(reason)
+    }
+}
+
+/// Pauses between the probes of something that is down.
+pub(crate) fn probe_pause(probe: u32) -> Duration {
+    let backoff = Backoff::exponential(Duration::from_millis(200), Duration::from_secs(10))
+        .floor(Duration::from_millis(50));
+    backoff.wait(probe, rand::random()).unwrap_or_default()
+}
+
+/// Counts a delivery as waiting for as long as it exists.
+struct Waiting<'a> {
+    lanes: &'a Lanes,
+    lane: Option<Bytes>,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(lanes: &'a Lanes, lane: Option<Bytes>) -> Self {
+        lanes.mark_waiting(lane.as_ref(), true);
+        Self { lanes, lane }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.lanes.mark_waiting(self.lane.as_ref(), false);
+    }
+}

@@ -1,0 +1,192 @@
+//! Tells the broker what became of deliveries, and keeps the holds of the others.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, MissedTickBehavior, timeout},
+};
+
+use super::{
+    RunError,
+    flights::{Flights, Permit},
+    health::{Health, Outage},
+    room::probe_pause,
+    session::{CALL_DEADLINE, Session},
+};
+use crate::{
+    Cancelled,
+    broker::{Hold, Settle, SettleError, Settlement},
+    middleware::Meters,
+};
+
+/// A delivery on its way out. Its permit is held until it is settled.
+pub(crate) struct Leaving {
+    pub(crate) settle: Settle,
+    pub(crate) session: Arc<Session>,
+    pub(crate) permit: Permit,
+}
+
+/// The only one who settles and extends, so that no extension meets a settlement of the same
+/// delivery. What ends while a call is under way makes up the next batch: one at low load, many
+/// under load.
+pub(crate) struct Settler {
+    pub(crate) leaving: UnboundedReceiver<Leaving>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) health: Health,
+    pub(crate) meters: Arc<Meters>,
+    /// How often holds are looked at.
+    pub(crate) hold: Hold,
+}
+
+/// A settlement that did not go through.
+struct Again {
+    leaving: Leaving,
+    at: Instant,
+    failures: u32,
+    _outage: Option<Outage>,
+}
+
+/// Most deliveries in one call.
+const BATCH: usize = 512;
+
+impl Settler {
+    /// Runs until no more can leave and all has been settled or given up.
+    pub(crate) async fn run(mut self) -> RunError {
+        let period = match self.hold {
+            Hold::Extendable { each, .. } => (each / 6).max(Duration::from_millis(1)),
+            _ => Duration::from_secs(3600),
+        };
+        let mut tick = tokio::time::interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut again: Vec<Again> = Vec::new();
+        let mut open = true;
+        while open || !again.is_empty() {
+            let next = again.iter().map(|again| again.at).min();
+            tokio::select! {
+                biased;
+                _ = tick.tick() => self.extend().await,
+                () = sleep_until(next), if next.is_some() => {
+                    let now = Instant::now();
+                    let (due, later) = again.into_iter().partition(|again| again.at <= now);
+                    again = later;
+                    again.extend(self.settle(due).await);
+                }
+                received = self.leaving.recv_many(&mut batch, BATCH), if open => {
+                    open = received > 0;
+                    let fresh = batch.drain(..).map(Again::first).collect();
+                    again.extend(self.settle(fresh).await);
+                }
+            }
+        }
+        RunError::Internal("the settler ended".into())
+    }
+
+    /// Settles a batch, each session's part in one call. Returns what must be tried again.
+    async fn settle(&self, batch: Vec<Again>) -> Vec<Again> {
+        let mut again = Vec::new();
+        let mut rest = batch;
+        while let Some(first) = rest.first() {
+            let session = Arc::clone(&first.leaving.session);
+            let (same, others) =
+                rest.into_iter().partition(|one| Arc::ptr_eq(&one.leaving.session, &session));
+            rest = others;
+            again.extend(self.settle_with(&session, same).await);
+        }
+        again
+    }
+
+    async fn settle_with(&self, session: &Arc<Session>, batch: Vec<Again>) -> Vec<Again> {
+        if session.is_over() {
+            self.meters.settle_failures.increment(batch.len() as u64);
+            return Vec::new();
+        }
+        let (settles, mut kept): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|Again { leaving: Leaving { settle, session, permit }, failures, .. }| {
+                (settle, (session, permit, failures))
+            })
+            .unzip();
+        let Ok(answers) = timeout(CALL_DEADLINE, session.source.settle(&settles)).await else {
+            tracing::warn!("the broker did not answer to a settlement: the session ends");
+            self.meters.settle_failures.increment(settles.len() as u64);
+            session.end();
+            return Vec::new();
+        };
+        if answers.len() != settles.len() {
+            tracing::error!(
+                asked = settles.len(),
+                answered = answers.len(),
+                "the source answers for another number of deliveries: the session ends"
+            );
+            session.end();
+            return Vec::new();
+        }
+        let answered = settles.into_iter().zip(kept.drain(..)).zip(answers);
+        answered
+            .filter_map(|((settle, (session, permit, failures)), answer)| {
+                let error = answer.err()?;
+                self.meters.settle_failures.increment(1);
+                self.after_failure(Leaving { settle, session, permit }, failures + 1, error)
+            })
+            .collect()
+    }
+
+    fn after_failure(
+        &self,
+        mut leaving: Leaving,
+        failures: u32,
+        error: SettleError,
+    ) -> Option<Again> {
+        match error {
+            SettleError::Stale => None,
+            SettleError::Unavailable(error) => {
+                tracing::debug!(%error, failures, "not settled yet");
+                let at = Instant::now() + probe_pause(failures);
+                Some(Again { leaving, at, failures, _outage: Some(self.health.outage("broker")) })
+            }
+            SettleError::Refused(error) => {
+                let Settlement::Requeue { delay, .. } = leaving.settle.settlement else {
+                    tracing::error!(%error, "the source refuses a settlement that needs no copy");
+                    return None;
+                };
+                leaving.settle.settlement = Settlement::Release;
+                Some(Again { leaving, at: Instant::now() + delay, failures, _outage: None })
+            }
+        }
+    }
+
+    /// Extends the holds that are due.
+    async fn extend(&self) {
+        for (session, batch) in self.flights.due_for_extension() {
+            if session.is_over() {
+                continue;
+            }
+            let (receipts, cancellations): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let Ok(answers) = timeout(CALL_DEADLINE, session.source.extend(&receipts)).await else {
+                tracing::warn!("the broker did not answer to an extension: the session ends");
+                session.end();
+                continue;
+            };
+            for (cancellation, answer) in cancellations.iter().zip(answers) {
+                if let Err(SettleError::Stale) = answer {
+                    cancellation.trip(Cancelled::Revoked);
+                }
+            }
+        }
+    }
+}
+
+impl Again {
+    fn first(leaving: Leaving) -> Self {
+        Self { leaving, at: Instant::now(), failures: 0, _outage: None }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,131 @@
+//! Renews the leases of all claims that are at work.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    Cancellation, Cancelled, RunError,
+    store::{RecordId, Store, Token, Written},
+};
+
+/// The leases of one consumer. One task renews them all, so that a handler that keeps its own
+/// worker busy does not lose its lease.
+pub(crate) struct Leases {
+    store: Arc<dyn Store>,
+    length: Duration,
+    cap: Duration,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    id: RecordId,
+    token: Token,
+    cancellation: Cancellation,
+    renew_at: Instant,
+    cap_at: Instant,
+}
+
+/// One lease that is being renewed; dropping it ends that.
+pub(crate) struct Lease {
+    leases: Arc<Leases>,
+    number: u64,
+}
+
+impl Leases {
+    /// Leases of this length, renewed until one claim has been held for `cap`.
+    pub(crate) fn new(store: Arc<dyn Store>, length: Duration, cap: Duration) -> Arc<Self> {
+        Arc::new(Self { store, length, cap, table: Mutex::default() })
+    }
+
+    /// Renews the lease of this claim from now on. When it is lost, `cancellation` is tripped.
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        id: RecordId,
+        token: Token,
+        cancellation: Cancellation,
+    ) -> Lease {
+        let now = Instant::now();
+        let (renew_at, cap_at) = (now + self.length / 3, now + self.cap);
+        let mut table = self.table();
+        table.next += 1;
+        let number = table.next;
+        table.entries.insert(number, Entry { id, token, cancellation, renew_at, cap_at });
+        Lease { leases: Arc::clone(self), number }
+    }
+
+    /// Runs for ever.
+    pub(crate) async fn run(&self) -> RunError {
+        let mut tick = tokio::time::interval((self.length / 6).max(Duration::from_millis(1)));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewals = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    renewals.extend(self.due().into_iter().map(|(number, entry)| self.renew(number, entry)));
+                }
+                Some(()) = renewals.next(), if !renewals.is_empty() => {}
+            }
+        }
+    }
+
+    /// Those whose time has come, a third of their length after the last renewal.
+    fn due(&self) -> Vec<(u64, Entry)> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        self.table().entries.retain(|number, entry| {
+            if entry.cap_at <= now {
+                entry.cancellation.trip(Cancelled::LeaseLost);
+                return false;
+            }
+            if entry.renew_at <= now {
+                entry.renew_at = now + self.length / 3;
+                due.push((*number, entry.clone()));
+            }
+            true
+        });
+        due
+    }
+
+    async fn renew(&self, number: u64, entry: Entry) {
+        let renewed = self.store.extend(&entry.id, &entry.token, self.length).await;
+        let mut table = self.table();
+        match renewed {
+            Ok(Written::Applied) => {}
+            // The claim may have ended meanwhile by its owner's own hand: then it is not lost.
+            Ok(Written::Fenced) => {
+                if let Some(lost) = table.entries.remove(&number) {
+                    lost.cancellation.trip(Cancelled::LeaseLost);
+                }
+            }
+            // While the store is down nobody else can claim either: ask again at the next tick.
+            Err(_) => {
+                if let Some(entry) = table.entries.get_mut(&number) {
+                    entry.renew_at = Instant::now();
+                }
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.leases.table().entries.remove(&self.number);
+    }
+}

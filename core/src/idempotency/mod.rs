@@ -1,0 +1,55 @@
+//! What ties a delivery to its record: the dedup key and the claim it holds.
+
+mod dedup_key;
+mod leases;
+
+use std::sync::Arc;
+
+pub use self::dedup_key::DedupKey;
+pub(crate) use self::leases::{Lease, Leases};
+use crate::store::{Lent, RecordId, Store, StoreError, Token, Written};
+
+/// A record that this attempt holds, its lease renewed for as long as this exists.
+pub(crate) struct Held {
+    store: Arc<dyn Store>,
+    id: RecordId,
+    token: Token,
+    _lease: Lease,
+}
+
+impl Held {
+    pub(crate) fn new(store: Arc<dyn Store>, id: RecordId, token: Token, lease: Lease) -> Self {
+        Self { store, id, token, _lease: lease }
+    }
+
+    pub(crate) fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    pub(crate) fn lend(&self) -> Option<Box<dyn Lent>> {
+        self.store.lend(&self.id, &self.token)
+    }
+
+    /// Makes one write with this claim's token.
+    pub(crate) async fn write(&self, end: &End) -> Result<Written, StoreError> {
+        let (store, id, token) = (&self.store, &self.id, &self.token);
+        match end {
+            End::Complete => store.complete(id, token).await,
+            End::Fail { after, note } => store.fail(id, token, *after, note).await,
+            End::Release => store.release(id, token).await,
+            End::Bury(note) => store.bury(id, token, note).await,
+        }
+    }
+}
+
+/// How a claim ends.
+pub(crate) enum End {
+    Complete,
+    Fail { after: std::time::Duration, note: crate::store::Note },
+    Release,
+    Bury(crate::store::Note),
+}

@@ -1,0 +1,49 @@
+//! Consumer-side reliability for message brokers: you write a handler for one message, steadfast
+//! makes it survive duplicates, failures, crashes, slow downstreams and restarts.
+#![doc = include_str!("docs/overview.md")]
+
+mod backoff;
+mod breaker;
+pub mod broker;
+mod cancel;
+mod codec;
+mod consumer;
+mod context;
+pub mod dead_letter;
+mod delivery;
+mod error;
+mod failure;
+mod handler;
+pub mod headers;
+mod idempotency;
+mod message;
+mod middleware;
+mod outcome;
+mod process;
+mod retry;
+pub mod store;
+mod trace_context;
+
+pub use self::{
+    backoff::Backoff,
+    breaker::BreakerPolicy,
+    cancel::{Cancellation, Cancelled},
+    codec::{Codec, Json, Raw},
+    consumer::{
+        Builder, Consumer, Finding, Findings, Health, Limits, OrderedBy, RunError, Shutdown,
+        run_all,
+    },
+    context::Context,
+    dead_letter::{Redrive, RedriveError, RedriveReport, Story},
+    delivery::{Delivery, History, Origin, Receipt},
+    error::{Classify, HandlerError},
+    failure::{Failure, FailureKind, MAX_ERROR_TEXT},
+    handler::{Handler, HandlerFn, handler_fn},
+    idempotency::DedupKey,
+    message::{Headers, Message},
+    middleware::{FromFn, LayerFn, Next, from_fn},
+    outcome::{Cause, Ended, Outcome, Reason},
+    process::{Middleware, NoLayers, Process, Stack, Then},
+    retry::Retry,
+    trace_context::TraceContext,
+};

@@ -1,0 +1,64 @@
+//! Decides what follows a failure, once, where it leaves the handler.
+
+use std::sync::Arc;
+
+use std::time::SystemTime;
+
+use crate::{
+    Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Retry, breaker::Breaker,
+};
+
+/// Turns [`Outcome::Failed`] into what the policy makes of it.
+pub(crate) struct Decide {
+    pub(crate) decider: Decider,
+}
+
+impl Middleware for Decide {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        match next.run(delivery).await {
+            Outcome::Failed(failure) => self.decider.decide(delivery, failure),
+            outcome @ Outcome::Done => {
+                self.decider.breaker.succeeded();
+                outcome
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// The retry policy, together with the breaker that tells an outage from a message's fault.
+#[derive(Clone)]
+pub(crate) struct Decider {
+    pub(crate) retry: Arc<Retry>,
+    pub(crate) breaker: Arc<Breaker>,
+}
+
+impl Decider {
+    pub(crate) fn decide(&self, delivery: &mut Delivery, failure: Box<Failure>) -> Outcome {
+        let outage = match &failure.kind {
+            FailureKind::Unavailable(dependency) => {
+                self.breaker.unavailable(dependency.clone());
+                None
+            }
+            FailureKind::Transient | FailureKind::TimedOut => {
+                let first = !std::mem::replace(&mut delivery.failed_here, true);
+                self.breaker.failed(first)
+            }
+            _ => None,
+        };
+        remember(delivery, &failure);
+        if let Some(dependency) = outage {
+            let after = Some(std::time::Duration::ZERO);
+            return Outcome::Release { cause: Cause::Unavailable(dependency), after };
+        }
+        self.retry.decide(failure, delivery.attempt(), delivery.age(), rand::random())
+    }
+}
+
+fn remember(delivery: &mut Delivery, failure: &Failure) {
+    let now = Some(SystemTime::now());
+    let history = &mut delivery.history;
+    history.first_failed = history.first_failed.or(now);
+    history.last_failed = now;
+    history.last_error = Some(failure.summary());
+}

@@ -1,0 +1,76 @@
+//! Waits for the next attempt, in place or by giving the delivery back.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Backoff, Cause, Delivery, Middleware, Outcome, Process, Retry, breaker::Breaker, consumer::Room,
+};
+
+/// Repeats what is inside for as long as the next attempt is worth waiting for here.
+pub(crate) struct Retrying {
+    pub(crate) retry: Arc<Retry>,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) room: Room,
+    pub(crate) ordered: bool,
+    /// The longest delay that the broker keeps, if it can delay at all.
+    pub(crate) max_delay: Option<Duration>,
+}
+
+impl Middleware for Retrying {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        let mut busy = 0;
+        loop {
+            let pass = match self.breaker.try_admit() {
+                Ok(pass) => pass,
+                Err(_) => match self.room.wait(delivery, self.breaker.admit()).await {
+                    Ok(pass) => pass,
+                    Err(reason) => return Outcome::release(reason.into()),
+                },
+            };
+            let outcome = next.run(delivery).await;
+            drop(pass);
+            let after = match &outcome {
+                Outcome::Retry { after, .. } => *after,
+                Outcome::Release { cause: Cause::Busy, after: Some(lease) } => {
+                    busy += 1;
+                    ask_again(busy).min(*lease)
+                }
+                Outcome::Release { after: Some(after), .. } => *after,
+                _ => return outcome,
+            };
+            if !self.waits_in_place(after) {
+                return outcome;
+            }
+            if let Err(reason) = self.room.wait(delivery, tokio::time::sleep(after)).await {
+                return given_back(outcome, reason.into());
+            }
+        }
+    }
+}
+
+/// The owner mostly ends long before its lease does, so it is worth asking earlier.
+fn ask_again(times: u32) -> Duration {
+    Backoff::exponential(Duration::from_millis(50), Duration::from_secs(5))
+        .floor(Duration::from_millis(5))
+        .wait(times, rand::random())
+        .unwrap_or_default()
+}
+
+impl Retrying {
+    fn waits_in_place(&self, after: Duration) -> bool {
+        if self.ordered || after.is_zero() {
+            return true;
+        }
+        let broker_can = self.max_delay.is_some_and(|longest| after <= longest);
+        !broker_can || (after <= self.retry.in_place() && self.room.has_share())
+    }
+}
+
+/// The failure is recorded, so a wait that is broken off hands the message back with the rest of
+/// its delay; nothing else was counted.
+fn given_back(outcome: Outcome, cause: Cause) -> Outcome {
+    match outcome {
+        Outcome::Retry { .. } => outcome,
+        _ => Outcome::release(cause),
+    }
+}

@@ -1,0 +1,17 @@
+//! The promises, each with a test that fails when it is broken, through the whole consumer on the
+//! mock broker in virtual time.
+
+mod bounds;
+mod chaos;
+mod dead_letters;
+mod idempotency;
+mod layers;
+mod order;
+mod outages;
+mod outcomes;
+mod redrive;
+mod refused;
+mod retries;
+mod secrets;
+mod shutdown;
+mod support;

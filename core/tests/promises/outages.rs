@@ -1,0 +1,178 @@
+//! Outages are not the message's fault (P8): pause, probe, recover, nothing dead-lettered.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
+use steadfast_mock::FaultyStore;
+
+use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, publish};
+
+const OUTAGE: Duration = Duration::from_secs(600);
+
+fn many() -> Vec<String> {
+    (0..200).map(|n| format!("m{n}")).collect()
+}
+
+fn published() -> (steadfast_mock::MockBroker, Vec<String>) {
+    let ids = many();
+    let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    (broker, ids)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
+    let (broker, ids) = published();
+    let store = FaultyStore::new(MemoryStore::new());
+    store.take_down();
+    let begun = Ledger::default();
+    let handler = Record { begun: begun.clone(), then: |_, _| async { Ok(()) } };
+    let built = consumer(handler).store(store.clone()).dedup_key(by_id()).build(broker.clone());
+    let consumer = built.unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    health.ready().await;
+    health.not_ready().await;
+    tokio::time::sleep(OUTAGE).await;
+    assert_eq!((health.reasons(), begun.entries().len()), (vec!["store".to_owned()], 0));
+    assert!(broker.max_unsettled(SOURCE) <= 64);
+    store.bring_up();
+    broker.settled(SOURCE).await;
+    assert!(ids.iter().all(|id| begun.count(id) == 1));
+    broker.dead_letters(DEAD).expect_none();
+    assert!(health.is_ready());
+}
+
+/// Runs 200 messages through an outage of what the handler calls, and returns how many attempts
+/// were made during it.
+async fn dependency_outage(down: impl Fn() -> HandlerError + Send + Sync + Clone + 'static) -> usize {
+    let (broker, ids) = published();
+    let is_down = Arc::new(AtomicBool::new(true));
+    let (begun, finished) = (Ledger::default(), Ledger::default());
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let (is_down, finished) = (is_down.clone(), finished.clone());
+            move |order: Order, _| {
+                let outcome = if is_down.load(Ordering::Relaxed) {
+                    Err(down())
+                } else {
+                    finished.add(order.id);
+                    Ok(())
+                };
+                std::future::ready(outcome)
+            }
+        },
+    };
+    let built = consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
+    let consumer = built.unwrap();
+    let health = consumer.health();
+    let running = broker.start(consumer);
+    health.ready().await;
+    health.not_ready().await;
+    tokio::time::sleep(OUTAGE).await;
+    broker.dead_letters(DEAD).expect_none();
+    assert!(!health.is_ready());
+    let attempts = begun.entries().len();
+    is_down.store(false, Ordering::Relaxed);
+    broker.settled(SOURCE).await;
+    assert!(ids.iter().all(|id| finished.count(id) == 1));
+    broker.dead_letters(DEAD).expect_none();
+    running.stop().await.unwrap();
+    attempts
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_reported_as_unavailable_pauses_intake_and_is_probed() {
+    let attempts = dependency_outage(|| HandlerError::unavailable("payments", "refused")).await;
+    assert!(attempts < 100, "{attempts} attempts in ten minutes of outage");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_looks_like_failures_is_not_dead_lettered_either() {
+    let attempts = dependency_outage(|| failure("connection refused")).await;
+    assert!(attempts < 200, "{attempts} attempts in ten minutes of outage");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_names_the_dependency() {
+    let broker = broker_with(&["a"]);
+    let handler = Record {
+        begun: Ledger::default(),
+        then: |_, _| async { Err(HandlerError::unavailable("payments", "refused")) },
+    };
+    let consumer = consumer(handler).build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let running = broker.start(consumer);
+    health.ready().await;
+    health.not_ready().await;
+    assert_eq!(health.reasons(), ["payments"]);
+    running.stop().await.unwrap();
+    assert_eq!(broker.backlog(SOURCE), 1, "the message is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_poison_messages_do_not_open_the_breaker() {
+    let ids: Vec<_> = (0..5).map(|n| format!("bad{n}")).collect();
+    let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let handler = Record { begun: Ledger::default(), then: |_, _| async { Err(failure("x")) } };
+    let breaker = BreakerPolicy::default().failure_ratio(0.9, 6);
+    let _running = broker.start(consumer(handler).breaker(breaker).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(broker.dead_letters(DEAD).len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_is_renewed_and_nothing_is_lost() {
+    let (broker, ids) = published();
+    let begun = Ledger::default();
+    let handler = Record {
+        begun: begun.clone(),
+        then: |_, _| async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(())
+        },
+    };
+    let built = consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
+    let consumer = built.unwrap();
+    let health = consumer.health();
+    let running = broker.start(consumer);
+    for round in 1..4 {
+        let enough = round * 30;
+        broker.until("some work", |_| begun.entries().len() > enough).await;
+        broker.faults().refuse_connections(3).disconnect();
+        health.not_ready().await;
+        assert_eq!(health.reasons(), ["broker"]);
+    }
+    broker.settled(SOURCE).await;
+    assert!(ids.iter().all(|id| begun.count(id) >= 1));
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_down_at_start_is_waited_for() {
+    let broker = broker_with(&["a"]);
+    broker.faults().refuse_connections(5);
+    let begun = Ledger::default();
+    let handler = Record { begun: begun.clone(), then: |_, _| async { Ok(()) } };
+    let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn settlements_that_fail_are_made_again() {
+    let broker = broker_with(&["a", "b", "c"]);
+    broker.faults().fail_settles(4);
+    let begun = Ledger::default();
+    let handler = Record { begun: begun.clone(), then: |_, _| async { Ok(()) } };
+    let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(begun.entries().len(), 3, "none came back");
+    publish(&broker, &["d"]);
+    broker.settled(SOURCE).await;
+}

@@ -1,0 +1,139 @@
+//! Redrive: filtered, dry run first, idempotent, with the record re-armed.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use steadfast::{HandlerError, Message, Reason, Redrive, RedriveError, store::MemoryStore};
+use steadfast_mock::{MockBroker, Point, Running};
+
+use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer};
+
+struct Scene {
+    broker: MockBroker,
+    store: MemoryStore,
+    fixed: Arc<AtomicBool>,
+    done: Ledger,
+    _running: Running,
+}
+
+/// Three orders and an undecodable message in the dead letters, and a handler that is mended.
+async fn scene() -> Scene {
+    let broker = broker_with(&["a", "b", "c"]);
+    broker.publish(SOURCE, Message::new("no JSON"));
+    let (store, fixed, done) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)), Ledger::default());
+    let handler = Record {
+        begun: Ledger::default(),
+        then: {
+            let (fixed, done) = (fixed.clone(), done.clone());
+            move |order: Order, _| {
+                let outcome = if fixed.load(Ordering::Relaxed) {
+                    Ok(done.add(order.id))
+                } else {
+                    Err(HandlerError::permanent("a bug"))
+                };
+                std::future::ready(outcome)
+            }
+        },
+    };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id());
+    let running = broker.start(stored.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(broker.dead_letters(DEAD).len(), 4);
+    fixed.store(true, Ordering::Relaxed);
+    Scene { broker, store, fixed, done, _running: running }
+}
+
+fn redrive(scene: &Scene) -> Redrive {
+    Redrive::of(Arc::new(scene.broker.clone()), DEAD)
+        .store(Arc::new(scene.store.clone()))
+        .only(|story| story.reason == Reason::Permanent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_counts_and_changes_nothing() {
+    let scene = scene().await;
+    let report = redrive(&scene).dry_run(pending()).await.unwrap();
+    assert_eq!(report.to_string(), "redriven=3 filtered=1 too_often=0 unfit=0 died_again=0");
+    assert_eq!(scene.done.entries().len(), 0);
+    let again = redrive(&scene).dry_run(pending()).await.unwrap();
+    assert_eq!(again, report);
+}
+
+#[tokio::test(start_paused = true)]
+async fn redriven_messages_run_and_the_others_stay() {
+    let scene = scene().await;
+    let report = redrive(&scene).run(pending()).await.unwrap();
+    assert_eq!(report.redriven, 3);
+    scene.broker.settled(SOURCE).await;
+    for id in ["a", "b", "c"] {
+        assert_eq!(scene.done.count(id), 1);
+    }
+    let rest = redrive(&scene).run(pending()).await.unwrap();
+    assert_eq!((rest.redriven, rest.filtered), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redrive_that_dies_anywhere_can_be_run_again_and_runs_nothing_twice() {
+    for point in [Point::BeforePublish, Point::AfterPublish, Point::BeforeSettle, Point::AfterSettle] {
+        let scene = scene().await;
+        scene.broker.crash_at_hit(point, 1);
+        let run = redrive(&scene);
+        let dying = tokio::spawn(async move { run.run(pending()).await });
+        scene.broker.crashed().await;
+        dying.abort();
+        let _ = dying.await;
+        redrive(&scene).run(pending()).await.unwrap();
+        scene.broker.settled(SOURCE).await;
+        for id in ["a", "b", "c"] {
+            assert_eq!(scene.done.count(id), 1, "{id} at {point:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_without_their_store_are_refused() {
+    let scene = scene().await;
+    let without = Redrive::of(Arc::new(scene.broker.clone()), DEAD);
+    let error = without.run(pending()).await.unwrap_err();
+    assert!(matches!(error, RedriveError::NeedsStore { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_again_is_redriven_so_often_and_no_more() {
+    let scene = scene().await;
+    scene.fixed.store(false, Ordering::Relaxed);
+    for _ in 0..3 {
+        let report = redrive(&scene).run(pending()).await.unwrap();
+        assert_eq!((report.redriven, report.died_again), (3, 3));
+        scene.broker.settled(SOURCE).await;
+    }
+    let last = redrive(&scene).run(pending()).await.unwrap();
+    assert_eq!((last.redriven, last.too_often), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_a_foreign_tool_moved_back_runs_once() {
+    let scene = scene().await;
+    let letter = scene.broker.messages(DEAD).into_iter().find(|m| m.key.as_deref() == Some(b"a")).unwrap();
+    scene.broker.publish(SOURCE, letter.clone());
+    scene.broker.publish(SOURCE, letter);
+    scene.broker.settled(SOURCE).await;
+    assert_eq!(scene.done.entries(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_is_kept() {
+    let scene = scene().await;
+    let started = tokio::time::Instant::now();
+    let slow = redrive(&scene).per_second(1);
+    slow.run(async { tokio::time::sleep(Duration::from_millis(1500)).await }).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2));
+    scene.broker.settled(SOURCE).await;
+    assert_eq!(scene.done.entries().len(), 2);
+}

@@ -1,0 +1,93 @@
+//! A wrong configuration is refused at start, in words that name the fix (P16).
+
+use std::time::Duration;
+
+use steadfast::{
+    Backoff, BreakerPolicy, Consumer, DedupKey, Findings, Handler, OrderedBy, Retry, RunError,
+    Shutdown, handler_fn, store::MemoryStore,
+};
+use steadfast_mock::MockBroker;
+
+use crate::support::{Order, Plain, by_id, consumer};
+
+fn handler() -> impl Handler<Message = Order> {
+    handler_fn(|_: Order| async { Ok(()) })
+}
+
+#[track_caller]
+fn refused<H: Handler<Message = Order>>(builder: Plain<H>, setting: &str) -> Findings {
+    let findings = builder.build(MockBroker::new()).expect_err(setting);
+    let settings: Vec<_> = findings.0.iter().map(|finding| finding.setting).collect();
+    assert_eq!(settings, [setting]);
+    let finding = &findings.0[0];
+    assert!(!finding.found.is_empty() && !finding.needed.is_empty() && !finding.why.is_empty());
+    findings
+}
+
+#[tokio::test]
+async fn each_setting_that_does_not_fit_is_named() {
+    let plain = || consumer(handler());
+    let stored = || consumer(handler()).store(MemoryStore::new()).dedup_key(by_id());
+    let second = Duration::from_secs(1);
+    refused(Consumer::builder("a name", handler()).source("s").group("g").dead_letter("d"), "name");
+    refused(plain().group(""), "group");
+    refused(plain().source(""), "source");
+    refused(plain().dead_letter(""), "dead_letter");
+    refused(plain().dead_letter("orders"), "dead_letter");
+    refused(plain().concurrency(0).max_in_flight(1), "concurrency");
+    refused(plain().concurrency(8).max_in_flight(7), "max_in_flight");
+    refused(plain().max_in_flight_bytes(0), "max_in_flight_bytes");
+    refused(plain().retry(Retry::default().max_attempts(0)), "retry.max_attempts");
+    refused(plain().timeout(Duration::ZERO), "timeout");
+    refused(plain().waiting_share(0.0), "waiting_share");
+    refused(plain().waiting_share(f64::NAN), "waiting_share");
+    refused(
+        plain().breaker(BreakerPolicy::default().failure_ratio(1.5, 10)),
+        "breaker.failure_ratio",
+    );
+    refused(stored().lease(Duration::from_millis(50)), "lease");
+    refused(stored().lease_cap(second), "lease_cap");
+    refused(stored().retention(second), "retention");
+    refused(consumer(handler()).store(MemoryStore::new()), "dedup_key");
+    refused(consumer(handler()).dedup_key(by_id()), "store");
+    refused(plain().transactional(), "transactional");
+}
+
+#[tokio::test]
+async fn everything_that_does_not_fit_is_told_at_once() {
+    let findings = Consumer::builder("", handler()).build(MockBroker::new()).unwrap_err();
+    let words = findings.to_string();
+    for setting in ["name", "group", "source", "dead_letter"] {
+        assert!(words.contains(&format!("\n  {setting} is ")), "{words}");
+    }
+}
+
+async fn refused_at_start<H: Handler<Message = Order>>(builder: Plain<H>, broker: MockBroker, setting: &str) {
+    let ended = builder.build(broker).unwrap().run(Shutdown::new()).await;
+    let Err(RunError::Misconfigured(findings)) = ended else { panic!("{setting}: {ended:?}") };
+    assert_eq!(findings.0[0].setting, setting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_cannot_do_is_refused_when_it_starts() {
+    let plain = || consumer(handler());
+    let hour = || Retry::with_backoff(Backoff::fixed(Duration::from_secs(3600)));
+    refused_at_start(plain().ordered_by(OrderedBy::Key), MockBroker::new(), "ordered_by").await;
+    let by_message_id = plain().store(MemoryStore::new()).dedup_key(DedupKey::MessageId);
+    refused_at_start(by_message_id, MockBroker::new().without_stable_ids(), "dedup_key").await;
+    let limited = MockBroker::new().delivery_limit(4);
+    refused_at_start(plain(), limited, "the broker's delivery limit").await;
+    let impatient = || MockBroker::new().ordered().fixed_hold(Duration::from_secs(1800));
+    let ordered = plain().ordered_by(OrderedBy::Key).retry(hour());
+    refused_at_start(ordered, impatient(), "timeout and retry").await;
+    let slow = plain().timeout(Duration::from_secs(1800));
+    refused_at_start(slow, impatient(), "timeout and retry").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_source_ends_the_run_with_words() {
+    let broker = MockBroker::new().strict_topics();
+    broker.create_topic("orders.dead");
+    let ended = consumer(handler()).build(broker).unwrap().run(Shutdown::new()).await;
+    assert!(ended.unwrap_err().to_string().contains("orders"));
+}

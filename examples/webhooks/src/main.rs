@@ -1,0 +1,97 @@
+//! The main job: GitHub webhooks, each published several times, shuffled, some broken, through a
+//! consumer with everything on; then proof that none was lost and none took effect twice.
+
+mod audit;
+mod cli;
+mod faults;
+mod handler;
+mod input;
+mod job;
+mod ledger;
+mod manifest;
+mod plan;
+mod progress;
+mod publish;
+mod report;
+mod table;
+mod tally;
+mod verdict;
+
+use std::{
+    io::{Write as _, stderr, stdout},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+
+use clap::{Parser as _, error::ErrorKind};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cli::{Options, redact},
+    job::{End, Job},
+    progress::Progress,
+    report::Report,
+};
+
+const FAILED: u8 = 1;
+const BAD_OPTIONS: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp) => error.exit(),
+        Err(error) => {
+            let _ = write!(stderr(), "{}", redact(&error.to_string()));
+            return ExitCode::from(BAD_OPTIONS);
+        }
+    };
+    if let Err(problem) = options.check() {
+        return complain(&problem, BAD_OPTIONS);
+    }
+    let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(stderr).init();
+    handler::silence_the_bug();
+    run(options).await
+}
+
+async fn run(options: Options) -> ExitCode {
+    let input = options.input();
+    let most = options.most(&input);
+    let webhooks = match input.webhooks(most) {
+        Ok(webhooks) => webhooks,
+        Err(problem) => return complain(&problem.to_string(), BAD_OPTIONS),
+    };
+    let job = Job::new(options);
+    let copies = most.map(|most| most.saturating_mul(job.options.copies));
+    let progress = Progress::show(Arc::clone(&job.tally), Arc::clone(&job.ledger), copies);
+    let started = Instant::now();
+    let end = job.run(webhooks).await;
+    drop(progress);
+    let report = Report::on(&job, started.elapsed());
+    say(&report.text);
+    match end {
+        End::Interrupted => complain("stopped by a signal: this is how far it came", INTERRUPTED),
+        End::Failed(error) => complain(&error.to_string(), FAILED),
+        End::Finished => {
+            let code = if report.problems.is_empty() { 0 } else { FAILED };
+            for problem in &report.problems {
+                complain(problem, FAILED);
+            }
+            say(&format!("\n{}\n", report.summary));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn say(text: &str) {
+    // Whoever closes the pipe has read enough; the exit code tells the rest.
+    let _ = stdout().write_all(text.as_bytes());
+}
+
+fn complain(problem: &str, code: u8) -> ExitCode {
+    let _ = writeln!(stderr(), "webhooks: {}", redact(problem));
+    ExitCode::from(code)
+}

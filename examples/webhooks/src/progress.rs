@@ -1,0 +1,85 @@
+//! A line a second on standard error: in place on a terminal, one below the other elsewhere.
+
+use std::{
+    io::{IsTerminal as _, Write as _, stderr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{ledger::Ledger, table::grouped, tally::Tally};
+
+/// Shows the progress until it is dropped.
+pub(crate) struct Progress {
+    task: JoinHandle<()>,
+    in_place: bool,
+}
+
+impl Progress {
+    /// Starts to show. `total` is the number of copies that will be published, if it is known.
+    pub(crate) fn show(tally: Arc<Tally>, ledger: Arc<Ledger>, total: Option<u64>) -> Self {
+        let in_place = stderr().is_terminal();
+        let started = Instant::now();
+        let task = tokio::spawn(async move {
+            let mut second = tokio::time::interval(Duration::from_secs(1));
+            second.tick().await;
+            loop {
+                second.tick().await;
+                let line = line(&tally, ledger.len(), total, started.elapsed());
+                // Nobody may be listening any more, which does not concern the job.
+                let _ = if in_place {
+                    write!(stderr(), "\r\x1b[2K{line}")
+                } else {
+                    writeln!(stderr(), "{line}")
+                };
+            }
+        });
+        Self { task, in_place }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.task.abort();
+        if self.in_place {
+            let _ = write!(stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+fn line(tally: &Tally, effects: usize, total: Option<u64>, elapsed: Duration) -> String {
+    let sent = grouped(tally.sent.get());
+    let sent = total.map_or(sent.clone(), |total| format!("{sent} of {}", grouped(total)));
+    let rate = per_second(tally.deliveries(), elapsed);
+    format!(
+        "{} s: {sent} copies published, {} done, {} duplicates, {} dead, {} deliveries/s",
+        elapsed.as_secs(),
+        grouped(effects as u64),
+        grouped(tally.duplicates()),
+        grouped(tally.dead.get()),
+        grouped(rate),
+    )
+}
+
+/// A rate, rounded down.
+pub(crate) fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let rate = u128::from(count) * 1000 / elapsed.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_how_far_it_is() {
+        let tally = Tally::default();
+        (0..1500).for_each(|_| tally.sent.up());
+        tally.done.up();
+        let shown = line(&tally, 1, Some(3000), Duration::from_secs(2));
+        let words = "2 s: 1,500 of 3,000 copies published, 1 done, 0 duplicates, 0 dead, ";
+        assert_eq!(shown, format!("{words}0 deliveries/s"));
+        assert!(line(&tally, 1, None, Duration::ZERO).starts_with("0 s: 1,500 copies"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What is printed at the end.
+
+use std::{fmt::Write as _, time::Duration};
+
+use steadfast::Reason;
+
+use crate::{
+    job::Job,
+    manifest::Account,
+    plan::{PANICKING, REFUSED, UNWANTED},
+    progress::per_second,
+    table::{Table, grouped},
+    tally::Tally,
+    verdict::Verdict,
+};
+
+/// The report on a job, as far as it has come.
+pub(crate) struct Report {
+    /// Everything but the last line.
+    pub(crate) text: String,
+    /// The last line.
+    pub(crate) summary: String,
+    pub(crate) problems: Vec<String>,
+}
+
+/// Kinds that are shown one by one, beside those that are treated specially.
+const SHOWN_KINDS: usize = 12;
+
+impl Report {
+    pub(crate) fn on(job: &Job, elapsed: Duration) -> Self {
+        let account = job.manifest.account();
+        let counts = job.ledger.counts(account.messages.len());
+        let verdict = Verdict::of(&account, &counts, job.plan);
+        let tally = &*job.tally;
+        let mut text = headline(&account, tally, elapsed);
+        let sections =
+            [deliveries(tally), kinds(&account, &counts), dead(&account, verdict.cut_intact)];
+        for section in sections {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\n{section}");
+        }
+        let stories = job.shown.lines();
+        if job.shown.most > 0 {
+            let _ = writeln!(text, "\nthe first {} dead letters, as they came", stories.len());
+        }
+        for story in stories {
+            let _ = writeln!(text, "  {story}");
+        }
+        let summary = summary(tally, &verdict);
+        Self { text, summary, problems: verdict.problems }
+    }
+}
+
+fn headline(account: &Account, tally: &Tally, elapsed: Duration) -> String {
+    let (messages, seconds) = (account.messages.len() as u64, elapsed.as_secs_f64());
+    format!(
+        "{} webhooks in {} copies, {seconds:.1} s: {} webhooks/s, {} deliveries/s\n",
+        grouped(messages),
+        grouped(tally.sent.get()),
+        grouped(per_second(messages, elapsed)),
+        grouped(per_second(tally.deliveries(), elapsed)),
+    )
+}
+
+fn deliveries(tally: &Tally) -> Table {
+    let mut table = Table::headed("deliveries by outcome", &[""]);
+    table.row("done", &[tally.done.get()], "");
+    table.row("duplicate of one done", &[tally.duplicates_of_done.get()], "");
+    table.row("duplicate of one dead", &[tally.duplicates_of_dead.get()], "");
+    table.row("ignored", &[tally.ignored.get()], "");
+    table.row("dead-lettered", &[tally.dead.get()], "");
+    let words = "to be delivered again: a connection broke, or an outage";
+    table.row("given back", &[tally.given_back.get()], words);
+    table
+}
+
+fn kinds(account: &Account, counts: &[u32]) -> Table {
+    const COLUMNS: [&str; 4] = ["all", "done", "dead", "ignored"];
+    let mut kinds: Vec<(&str, [u64; 4])> =
+        account.kinds.iter().map(|kind| (kind.as_str(), [0; 4])).collect();
+    for (line, effects) in account.messages.iter().zip(counts) {
+        if let Some((_, numbers)) = kinds.get_mut(usize::from(line.kind)) {
+            let ended = [true, *effects > 0, line.dead.is_some(), line.ignored];
+            numbers.iter_mut().zip(ended).for_each(|(number, ended)| *number += u64::from(ended));
+        }
+    }
+    kinds.sort_by_key(|(kind, [all, ..])| (u64::MAX - all, *kind));
+    let (special, plain): (Vec<_>, Vec<_>) =
+        kinds.into_iter().partition(|(kind, _)| !treatment(kind).is_empty());
+    let (shown, rest) = plain.split_at(plain.len().min(SHOWN_KINDS));
+
+    let mut table = Table::headed("webhooks by event", &COLUMNS);
+    for (kind, numbers) in shown {
+        table.row(kind, numbers, "");
+    }
+    if !rest.is_empty() {
+        let sum = std::array::from_fn::<u64, 4, _>(|column| {
+            rest.iter().map(|(_, numbers)| numbers[column]).sum()
+        });
+        table.row(&format!("{} other kinds", rest.len()), &sum, "");
+    }
+    for (kind, numbers) in special {
+        table.row(kind, &numbers, treatment(kind));
+    }
+    table
+}
+
+fn treatment(kind: &str) -> &'static str {
+    match kind {
+        UNWANTED => "not wanted by the filter",
+        REFUSED => "refused for good by the handler",
+        PANICKING => "the handler panics",
+        _ => "",
+    }
+}
+
+fn dead(account: &Account, cut_intact: u64) -> Table {
+    let mut table = Table::headed("dead letters by reason", &[""]);
+    for (reason, name) in Reason::ALL {
+        let count = account.messages.iter().filter(|line| line.dead == Some(reason)).count();
+        let words = match reason {
+            Reason::Undecodable => format!("{} of them byte for byte as sent", grouped(cut_intact)),
+            _ => String::new(),
+        };
+        if count > 0 {
+            table.row(name, &[count as u64], &words);
+        }
+    }
+    table
+}
+
+fn summary(tally: &Tally, verdict: &Verdict) -> String {
+    let Verdict { done, dead, lost, doubled, .. } = verdict;
+    let (sent, duplicates, retried) =
+        (tally.sent.get(), tally.duplicates(), tally.retried.get());
+    format!(
+        "sent={sent} done={done} duplicates={duplicates} retried={retried} dead={dead} \
+         lost={lost} doubled={doubled}"
+    )
+}

@@ -1,0 +1,95 @@
+//! Layers that count: every delivery by its outcome, and every attempt beyond the first.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use steadfast::{Delivery, Ended, Middleware, Outcome, Process};
+
+use crate::{
+    manifest::Manifest,
+    plan::{DELIVERY, Plan},
+};
+
+/// Counts that the progress line and the report show.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: Count,
+    pub(crate) done: Count,
+    pub(crate) duplicates_of_done: Count,
+    pub(crate) duplicates_of_dead: Count,
+    pub(crate) ignored: Count,
+    pub(crate) dead: Count,
+    pub(crate) given_back: Count,
+    pub(crate) retried: Count,
+}
+
+/// A number that many threads raise.
+#[derive(Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Tally {
+    pub(crate) fn duplicates(&self) -> u64 {
+        self.duplicates_of_done.get() + self.duplicates_of_dead.get()
+    }
+
+    /// How many deliveries have come to an outcome.
+    pub(crate) fn deliveries(&self) -> u64 {
+        let others = [&self.done, &self.ignored, &self.dead, &self.given_back];
+        self.duplicates() + others.iter().map(|count| count.get()).sum::<u64>()
+    }
+}
+
+/// The outer layer: sees each delivery once.
+pub(crate) struct CountDeliveries {
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) manifest: Arc<Manifest>,
+}
+
+impl Middleware for CountDeliveries {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        let t0 = std::time::Instant::now();
+        let outcome = next.run(delivery).await;
+        if delivery.age() > Some(std::time::Duration::from_millis(1500)) { eprintln!("LATE {:?} age={:?} here={:?} deliveries={:?} attempt={} {:?}", delivery.message.headers.text(DELIVERY), delivery.age(), t0.elapsed(), delivery.broker_deliveries, delivery.attempt(), outcome); }
+        let tally = &*self.tally;
+        let count = match &outcome {
+            Outcome::Done => &tally.done,
+            Outcome::Duplicate(Ended::Dead) => &tally.duplicates_of_dead,
+            Outcome::Duplicate(_) => &tally.duplicates_of_done,
+            Outcome::Ignored => {
+                let id = delivery.message.headers.text(DELIVERY);
+                if let Some(number) = id.and_then(Plan::number) {
+                    self.manifest.ignored(number);
+                }
+                &tally.ignored
+            }
+            Outcome::DeadLettered(_) => &tally.dead,
+            _ => &tally.given_back,
+        };
+        count.up();
+        outcome
+    }
+}
+
+/// The inner layer: sees each attempt.
+pub(crate) struct CountAttempts(pub(crate) Arc<Tally>);
+
+impl Middleware for CountAttempts {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        if delivery.attempt() > 1 {
+            self.0.retried.up();
+        }
+        next.run(delivery).await
+    }
+}
