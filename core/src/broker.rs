@@ -34,6 +34,21 @@ pub trait Broker: Send + Sync + 'static {
     async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError>;
 }
 
+#[async_trait]
+impl<B: Broker + ?Sized> Broker for Arc<B> {
+    fn system(&self) -> &'static str {
+        (**self).system()
+    }
+
+    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
+        (**self).subscribe(subscription).await
+    }
+
+    async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
+        (**self).publisher().await
+    }
+}
+
 /// What a consumer asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -119,7 +134,8 @@ pub trait Source: Send + Sync + 'static {
     /// Ends the session, after everything has been settled or given up.
     async fn close(&self);
 
-    /// How many messages wait for this subscription, if the broker can tell. The watchdog renews a
+    /// How many messages could be delivered to this session now, if the broker can tell: neither
+    /// delayed ones nor those that another session holds or must get first. The watchdog renews a
     /// session that delivers nothing while this is above 0.
     ///
     /// # Errors

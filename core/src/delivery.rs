@@ -148,8 +148,7 @@ impl Delivery {
         if let Some((_, value)) = found {
             return value.downcast_mut();
         }
-        let transaction: &mut dyn Any = self.transaction.as_deref_mut()?;
-        transaction.downcast_mut()
+        self.transaction.as_mut()?.as_any_mut().downcast_mut()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store with faults around another store.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -187,7 +188,30 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
-        self.0.store.lend(id, token)
+        let inner = self.0.store.lend(id, token)?;
+        Some(Box::new(FaultyLent { store: Arc::clone(&self.0), inner }))
+    }
+}
+
+/// A lent transaction whose commit takes the faults of [`Call::Complete`].
+struct FaultyLent<S> {
+    store: Arc<Inner<S>>,
+    inner: Box<dyn Lent>,
+}
+
+#[async_trait]
+impl<S: Store> Lent for FaultyLent<S> {
+    async fn complete(self: Box<Self>) -> Result<Written, StoreError> {
+        let Self { store, inner } = *self;
+        store.call(Call::Complete, inner.complete()).await
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self.inner.as_any_mut()
+    }
+
+    async fn roll_back(self: Box<Self>) {
+        self.inner.roll_back().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The deliveries that a consumer holds, and the bound on them (P14).
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Flights {
 struct Table {
     next: u64,
     bytes: usize,
-    entries: HashMap<u64, Entry>,
+    entries: BTreeMap<u64, Entry>,
 }
 
 struct Entry {

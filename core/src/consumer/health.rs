@@ -13,9 +13,11 @@ pub struct Health(Arc<Inner>);
 
 struct Inner {
     /// What is down, and how many deliveries or tasks have found it so.
-    outages: watch::Sender<BTreeMap<Cow<'static, str>, usize>>,
+    outages: watch::Sender<Outages>,
     bell: Arc<Notify>,
 }
+
+type Outages = BTreeMap<Cow<'static, str>, usize>;
 
 /// Something was found down. Dropping it says that its finder no longer finds it so; what nobody
 /// finds down is taken to be up, so no pause outlives those who could end it.
@@ -45,14 +47,19 @@ impl Health {
         let _ = self.0.outages.subscribe().wait_for(BTreeMap::is_empty).await;
     }
 
-    /// Waits until the consumer is not ready. Cancel safe.
-    pub async fn not_ready(&self) {
-        let _ = self.0.outages.subscribe().wait_for(|outages| !outages.is_empty()).await;
+    /// Waits until this is found down. Cancel safe.
+    pub async fn down(&self, what: &str) {
+        let _ = self.0.outages.subscribe().wait_for(|outages| outages.contains_key(what)).await;
     }
 
     /// Whether anything is down but for this.
     pub(crate) fn is_down_but_for(&self, dependency: Option<&str>) -> bool {
-        self.0.outages.borrow().keys().any(|what| Some(&**what) != dependency)
+        is_down(&self.0.outages.borrow(), dependency)
+    }
+
+    /// Waits until nothing is down but for this. Cancel safe.
+    pub(crate) async fn up_but_for(&self, dependency: Option<&str>) {
+        let _ = self.0.outages.subscribe().wait_for(|outages| !is_down(outages, dependency)).await;
     }
 
     pub(crate) fn outage(&self, what: impl Into<Cow<'static, str>>) -> Outage {
@@ -67,6 +74,10 @@ impl Health {
         self.0.bell.notify_one();
         Outage { health: self.clone(), what }
     }
+}
+
+fn is_down(outages: &Outages, dependency: Option<&str>) -> bool {
+    outages.keys().any(|what| Some(&**what) != dependency)
 }
 
 impl fmt::Debug for Health {

@@ -45,6 +45,15 @@ impl Room {
         delivery: &mut Delivery,
         until: impl Future<Output = T>,
     ) -> Result<T, Cancelled> {
+        self.wait_with(delivery, Patience::WhileHeld, until).await
+    }
+
+    async fn wait_with<T>(
+        &self,
+        delivery: &mut Delivery,
+        patience: Patience,
+        until: impl Future<Output = T>,
+    ) -> Result<T, Cancelled> {
         let had_slot = delivery.slot.take().is_some();
         let _waiting = Waiting::begin(&self.lanes, delivery.lane.clone());
         let cancellation = delivery.cancellation();
@@ -55,8 +64,10 @@ impl Room {
         };
         let (value, slot) = tokio::select! {
             biased;
-            reason = cancellation.cancelled() => return Err(reason),
-            reason = self.draining.cancelled() => return Err(reason),
+            reason = stopped(cancellation, patience) => return Err(reason),
+            reason = self.draining.cancelled(), if patience == Patience::WhileHeld => {
+                return Err(reason);
+            }
             resumed = resumed => resumed,
         };
         delivery.slot = slot;
@@ -70,6 +81,7 @@ impl Room {
     pub(crate) async fn persist<T, F>(
         &self,
         delivery: &mut Delivery,
+        patience: Patience,
         call: impl Fn() -> F,
     ) -> Result<T, NotPersisted>
     where
@@ -88,8 +100,26 @@ impl Room {
             }
             probe += 1;
             let pause = tokio::time::sleep(probe_pause(probe));
-            self.wait(delivery, pause).await.map_err(NotPersisted::Stopped)?;
+            let waited = self.wait_with(delivery, patience, pause).await;
+            waited.map_err(NotPersisted::Stopped)?;
         }
+    }
+}
+
+/// What ends a wait early.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// A stop, or the loss of the delivery: for what has not begun.
+    WhileHeld,
+    /// Only the drain deadline or the loss of the record: for the end of an attempt, which is worth
+    /// writing down although the broker has taken the delivery back.
+    ToTheEnd,
+}
+
+async fn stopped(cancellation: &Cancellation, patience: Patience) -> Cancelled {
+    match (cancellation.cancelled().await, patience) {
+        (Cancelled::Revoked, Patience::ToTheEnd) => std::future::pending().await,
+        (reason, _) => reason,
     }
 }
 

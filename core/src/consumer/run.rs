@@ -165,6 +165,12 @@ impl fmt::Debug for Consumer {
     }
 }
 
+/// `run()` can be spawned.
+const _: () = {
+    const fn is_send<T: Send>(_: &impl FnOnce(Consumer, Shutdown) -> T) {}
+    is_send(&Consumer::run);
+};
+
 /// Repeats a call at start for as long as the broker is unavailable.
 async fn persist<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, BrokerError>
 where

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::Story;
 use crate::{
-    Delivery, Message, headers,
+    Delivery, Message,
     broker::{
         BoxError, Broker, BrokerError, Demand, Hold, Publish, PublishError, Settle, Settlement,
         Source, Subscription,
     },
+    headers,
     store::{Store, StoreError},
 };
 

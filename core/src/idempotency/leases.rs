@@ -1,7 +1,7 @@
 //! Renews the leases of all claims that are at work.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,7 +26,7 @@ pub(crate) struct Leases {
 #[derive(Default)]
 struct Table {
     next: u64,
-    entries: HashMap<u64, Entry>,
+    entries: BTreeMap<u64, Entry>,
 }
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ struct Entry {
     token: Token,
     cancellation: Cancellation,
     renew_at: Instant,
-    cap_at: Instant,
+    cap_at: Option<Instant>,
 }
 
 /// One lease that is being renewed; dropping it ends that.
@@ -58,7 +58,7 @@ impl Leases {
         cancellation: Cancellation,
     ) -> Lease {
         let now = Instant::now();
-        let (renew_at, cap_at) = (now + self.length / 3, now + self.cap);
+        let (renew_at, cap_at) = (now + self.length / 3, Some(now + self.cap));
         let mut table = self.table();
         table.next += 1;
         let number = table.next;
@@ -86,7 +86,7 @@ impl Leases {
         let now = Instant::now();
         let mut due = Vec::new();
         self.table().entries.retain(|number, entry| {
-            if entry.cap_at <= now {
+            if entry.cap_at.is_some_and(|cap| cap <= now) {
                 entry.cancellation.trip(Cancelled::LeaseLost);
                 return false;
             }
@@ -121,6 +121,16 @@ impl Leases {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// Lifts the cap: the attempt has ended, and what is left to do may wait for as long as an
+    /// outage lasts.
+    pub(crate) fn uncap(&self) {
+        if let Some(entry) = self.leases.table().entries.get_mut(&self.number) {
+            entry.cap_at = None;
+        }
     }
 }
 

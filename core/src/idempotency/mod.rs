@@ -14,12 +14,12 @@ pub(crate) struct Held {
     store: Arc<dyn Store>,
     id: RecordId,
     token: Token,
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl Held {
     pub(crate) fn new(store: Arc<dyn Store>, id: RecordId, token: Token, lease: Lease) -> Self {
-        Self { store, id, token, _lease: lease }
+        Self { store, id, token, lease }
     }
 
     pub(crate) fn id(&self) -> &RecordId {
@@ -28,6 +28,11 @@ impl Held {
 
     pub(crate) fn token(&self) -> &Token {
         &self.token
+    }
+
+    /// Keeps the claim for as long as it takes to end it.
+    pub(crate) fn attempt_ended(&self) {
+        self.lease.uncap();
     }
 
     pub(crate) fn lend(&self) -> Option<Box<dyn Lent>> {

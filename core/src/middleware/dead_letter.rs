@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     Cause, Delivery, Failure, Middleware, Outcome, Process, Reason,
     broker::{Publish, PublishError},
-    consumer::{Room, probe_pause},
+    consumer::{Patience, Room, probe_pause},
     dead_letter::Story,
     idempotency::End,
     store::{Note, Written},
@@ -86,7 +86,7 @@ impl DeadLetters {
     /// Ends the claim, if there is one. The cause, where it did not end as asked.
     async fn write(&self, delivery: &mut Delivery, end: End) -> Option<Cause> {
         let held = delivery.held.take()?;
-        match self.room.persist(delivery, || held.write(&end)).await {
+        match self.room.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await {
             Ok(Written::Applied) => None,
             Ok(Written::Fenced) => Some(crate::Cancelled::LeaseLost.into()),
             Err(_) => Some(Cause::Unknown),

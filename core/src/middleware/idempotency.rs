@@ -6,7 +6,7 @@ use super::Decider;
 use crate::{
     Cancelled, Cause, DedupKey, Delivery, Ended, Failure, FailureKind, Middleware, Outcome,
     Process, Reason,
-    consumer::{NotPersisted, Room},
+    consumer::{NotPersisted, Patience, Room},
     dead_letter::Story,
     idempotency::{End, Held, Leases},
     store::{Answer, Claim, Digest, Grant, Key, Note, RecordId, Scope, Store, StoreError, Written},
@@ -68,6 +68,7 @@ impl<M: 'static> Idempotency<M> {
         let lease = memory.leases.keep(id.clone(), grant.token, delivery.cancellation().clone());
         let held = Held::new(Arc::clone(&memory.store), id, grant.token, lease);
         if grant.attempts > self.decider.retry.attempts() {
+            held.attempt_ended();
             delivery.held = Some(held);
             return abandoned(delivery);
         }
@@ -88,7 +89,10 @@ impl<M: 'static> Idempotency<M> {
         let claim = Claim::new(id.clone(), digest, memory.lease, memory.retention);
         let mut rearmed = false;
         loop {
-            let answer = self.room.persist(delivery, || memory.store.claim(&claim)).await;
+            let answer = self
+                .room
+                .persist(delivery, Patience::WhileHeld, || memory.store.claim(&claim))
+                .await;
             match answer.map_err(|error| self.not_claimed(delivery, error))? {
                 Answer::Granted(grant) => return Ok(grant),
                 Answer::Done => return Err(Outcome::Duplicate(Ended::Done)),
@@ -103,7 +107,7 @@ impl<M: 'static> Idempotency<M> {
                 Answer::Dead { fence } if !rearmed && Story::fence_of(delivery) == Some(fence) => {
                     rearmed = true;
                     let rearm = || memory.store.rearm(id, Some(fence));
-                    let written = self.room.persist(delivery, rearm).await;
+                    let written = self.room.persist(delivery, Patience::WhileHeld, rearm).await;
                     let _ = written.map_err(|error| self.not_claimed(delivery, error))?;
                 }
                 Answer::Dead { .. } => return Err(Outcome::Duplicate(Ended::Dead)),
@@ -124,6 +128,9 @@ impl<M: 'static> Idempotency<M> {
 
     /// Writes down what became of the attempt. What cannot be written is not acked (P2).
     async fn record(&self, delivery: &mut Delivery, outcome: Outcome) -> Outcome {
+        if let Some(held) = &delivery.held {
+            held.attempt_ended();
+        }
         let transaction = delivery.transaction.take();
         let end = match &outcome {
             Outcome::Retry { after, failure } => {
@@ -149,7 +156,7 @@ impl<M: 'static> Idempotency<M> {
             transaction.roll_back().await;
         }
         let Some(held) = delivery.held.take() else { return outcome };
-        match self.room.persist(delivery, || held.write(&end)).await {
+        match self.room.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await {
             Ok(Written::Applied) => outcome,
             Ok(Written::Fenced) => Outcome::release(Cancelled::LeaseLost.into()),
             Err(_) => Outcome::release(Cause::Unknown),

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Backoff, Cause, Delivery, Middleware, Outcome, Process, Retry, breaker::Breaker, consumer::Room,
+    Backoff, Cancelled, Cause, Delivery, Middleware, Outcome, Process, Retry,
+    breaker::{Breaker, Pass},
+    consumer::Room,
 };
 
 /// Repeats what is inside for as long as the next attempt is worth waiting for here.
@@ -20,12 +22,9 @@ impl Middleware for Retrying {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         let mut busy = 0;
         loop {
-            let pass = match self.breaker.try_admit() {
+            let pass = match self.admit(delivery).await {
                 Ok(pass) => pass,
-                Err(_) => match self.room.wait(delivery, self.breaker.admit()).await {
-                    Ok(pass) => pass,
-                    Err(reason) => return Outcome::release(reason.into()),
-                },
+                Err(reason) => return Outcome::release(reason.into()),
             };
             let outcome = next.run(delivery).await;
             drop(pass);
@@ -57,6 +56,22 @@ fn ask_again(times: u32) -> Duration {
 }
 
 impl Retrying {
+    /// Leave for an attempt: none is started while something is down (P8).
+    async fn admit(&self, delivery: &mut Delivery) -> Result<Pass, Cancelled> {
+        let health = self.room.health();
+        loop {
+            let dependency = self.breaker.dependency();
+            if health.is_down_but_for(dependency.as_deref()) {
+                self.room.wait(delivery, health.up_but_for(dependency.as_deref())).await?;
+                continue;
+            }
+            return match self.breaker.try_admit() {
+                Ok(pass) => Ok(pass),
+                Err(_) => self.room.wait(delivery, self.breaker.admit()).await,
+            };
+        }
+    }
+
     fn waits_in_place(&self, after: Duration) -> bool {
         if self.ordered || after.is_zero() {
             return true;

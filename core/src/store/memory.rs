@@ -1,6 +1,7 @@
 //! A store in memory, for tests, and for work whose duplicates come from this process alone.
 
 use std::{
+    any::Any,
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
@@ -265,6 +266,10 @@ impl Lent for MemoryTransaction {
             written = Written::Applied;
         });
         Ok(written)
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
     }
 
     async fn roll_back(self: Box<Self>) {}

@@ -19,13 +19,18 @@
 //! Every write after the claim carries the claim's token and answers [`Written::Fenced`] when the
 //! record is no longer held by it (P3). All times are the store's own (P15). The calls come
 //! concurrently, one record each; grouping them into one statement is the store's business. All are
-//! idempotent: a call whose reply was lost is made again with the same token, and a write that had
-//! been made answers [`Written::Applied`] again.
+//! idempotent: a call whose reply was lost is made again with the same token, and answers
+//! [`Written::Applied`] again while the record still has the token's fence and the state that the
+//! write leads to. (Two exceptions: a repeated `rearm`, and [`Lent::complete`].)
+//!
+//! [`Answer::Conflict`] comes before every other answer, unless the record is done and expired. A
+//! record is kept from its end for as long as the claim's retention; a dead one answers as dead
+//! until it is reaped. A re-armed record keeps its fence and its history.
 
 mod memory;
 mod record;
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -74,7 +79,8 @@ pub trait Store: Send + Sync + 'static {
     async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError>;
 
     /// Makes a dead record ready to run again. With a fence, only if it died under this fence, so
-    /// that a dead letter that comes twice re-arms once.
+    /// that a dead letter that comes twice re-arms once. [`Written::Fenced`] may also mean that an
+    /// earlier call, whose reply was lost, has re-armed it.
     async fn rearm(&self, id: &RecordId, fence: Option<u64>) -> Result<Written, StoreError>;
 
     /// The record as it stands.
@@ -91,13 +97,79 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn lends_transactions(&self) -> bool {
+        (**self).lends_transactions()
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
+        (**self).claim(claim).await
+    }
+
+    async fn extend(
+        &self,
+        id: &RecordId,
+        token: &Token,
+        lease: Duration,
+    ) -> Result<Written, StoreError> {
+        (**self).extend(id, token, lease).await
+    }
+
+    async fn complete(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
+        (**self).complete(id, token).await
+    }
+
+    async fn fail(
+        &self,
+        id: &RecordId,
+        token: &Token,
+        after: Duration,
+        note: &Note,
+    ) -> Result<Written, StoreError> {
+        (**self).fail(id, token, after, note).await
+    }
+
+    async fn release(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
+        (**self).release(id, token).await
+    }
+
+    async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError> {
+        (**self).bury(id, token, note).await
+    }
+
+    async fn rearm(&self, id: &RecordId, fence: Option<u64>) -> Result<Written, StoreError> {
+        (**self).rearm(id, fence).await
+    }
+
+    async fn look(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        (**self).look(id).await
+    }
+
+    async fn reap(&self, limit: usize) -> Result<usize, StoreError> {
+        (**self).reap(limit).await
+    }
+
+    fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
+        (**self).lend(id, token)
+    }
+}
+
 /// A transaction lent to one attempt. The handler reaches it by its type, through
 /// [`Context::lent`](crate::Context::lent).
 #[async_trait]
-pub trait Lent: Any + Send {
+pub trait Lent: Send {
     /// Completes the record as the last statement, and commits. When the record is no longer held,
-    /// everything is rolled back and the answer is [`Written::Fenced`].
+    /// or has ended, everything is rolled back and the answer is [`Written::Fenced`].
+    ///
+    /// # Errors
+    /// [`StoreError::RolledBack`] when the transaction cannot commit. When the reply to the commit
+    /// was lost, the implementation reads the record: done under this fence means committed. Only
+    /// if that fails too it is [`StoreError::Unavailable`].
     async fn complete(self: Box<Self>) -> Result<Written, StoreError>;
+
+    /// The transaction as the handler knows it: itself, or the one that it wraps.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
 
     /// Rolls everything back. Must not fail: what cannot be rolled back by words is rolled back by
     /// closing the connection.

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use steadfast::{
     Backoff, Delivery, Message, Receipt, Retry, RunError, Shutdown,
-    broker::{Broker, BrokerError, Capabilities, Demand, Publish, Settle, SettleError, Source, Subscription},
+    broker::{
+        Broker, BrokerError, Capabilities, Demand, Publish, Settle, SettleError, Source,
+        Subscription,
+    },
     handler_fn,
 };
 use steadfast_mock::MockBroker;

@@ -59,7 +59,13 @@ async fn life(seed: u64) {
             .dedup_key(by_id())
             .transactional()
             // Kills count as attempts: this many never come together in one run.
-            .retry(Retry::with_backoff(Backoff::exponential(Duration::from_millis(100), Duration::from_secs(20))).max_attempts(60))
+            .retry(
+                Retry::with_backoff(Backoff::exponential(
+                    Duration::from_millis(100),
+                    Duration::from_secs(20),
+                ))
+                .max_attempts(60),
+            )
             .concurrency(4);
         broker.start(stored.build(broker.clone()).unwrap())
     };

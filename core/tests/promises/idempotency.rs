@@ -9,7 +9,9 @@ use steadfast::{
 use steadfast_mock::{Call, FaultyStore, MockBroker, Point, StorePoint};
 use tokio::sync::Notify;
 
-use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, order};
+use crate::support::{
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, order,
+};
 
 fn done(begun: &Ledger) -> impl Handler<Message = Order> + use<> {
     Record { begun: begun.clone(), then: |_, _| async { Ok(()) } }
@@ -52,8 +54,7 @@ async fn a_success_that_cannot_be_recorded_is_not_acked() {
     let consumer = stored.build(broker.clone()).unwrap();
     let health = consumer.health();
     let _running = broker.start(consumer);
-    health.ready().await;
-    health.not_ready().await;
+    health.down("store").await;
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(broker.unsettled(SOURCE), 1);
     store.bring_up();
@@ -197,10 +198,11 @@ async fn a_message_that_kills_the_process_is_dead_lettered_after_max_attempts_ki
             let stored = consumer(handler).store(store.clone()).dedup_key(by_id());
             let running = broker.start(stored.build(broker.clone()).unwrap());
             let next = kills + 1;
-            broker.until("a start or an end", |broker| {
-                begun.count("killer") == next || !broker.dead_letters(DEAD).is_empty()
-            })
-            .await;
+            broker
+                .until("a start or an end", |broker| {
+                    begun.count("killer") == next || !broker.dead_letters(DEAD).is_empty()
+                })
+                .await;
             if begun.count("killer") == kills {
                 broker.settled(SOURCE).await;
                 break;
@@ -209,7 +211,11 @@ async fn a_message_that_kills_the_process_is_dead_lettered_after_max_attempts_ki
             drop(running);
         }
         assert_eq!(kills, 3);
-        broker.dead_letters(DEAD).expect_one().with_reason("exhausted").with_header("steadfast-failure-kind", "abandoned");
+        broker
+            .dead_letters(DEAD)
+            .expect_one()
+            .with_reason("exhausted")
+            .with_header("steadfast-failure-kind", "abandoned");
     }
 }
 

@@ -37,8 +37,18 @@ async fn outer_sees_a_delivery_once_and_inner_every_attempt_in_the_order_given()
     assert_eq!(
         seen.entries(),
         [
-            "o1 in", "o2 in", "i1 in", "i2 in", "i2 out failed", "i1 out failed", "i1 in", "i2 in",
-            "i2 out done", "i1 out done", "o2 out done", "o1 out done",
+            "o1 in",
+            "o2 in",
+            "i1 in",
+            "i2 in",
+            "i2 out failed",
+            "i1 out failed",
+            "i1 in",
+            "i2 in",
+            "i2 out done",
+            "i1 out done",
+            "o2 out done",
+            "o1 out done",
         ]
     );
 }
@@ -96,7 +106,8 @@ fn fine() -> impl steadfast::Handler<Message = Order> {
 async fn a_panicking_layer_is_a_failure_of_the_message_and_the_process_lives() {
     for before in [true, false] {
         let broker = broker_with(&["a"]);
-        let inner = consumer(fine()).store(MemoryStore::new()).dedup_key(by_id()).inner(Panics { before });
+        let inner =
+            consumer(fine()).store(MemoryStore::new()).dedup_key(by_id()).inner(Panics { before });
         let running = broker.start(inner.build(broker.clone()).unwrap());
         broker.settled(SOURCE).await;
         broker.dead_letters(DEAD).expect_one().with_reason("exhausted").after_attempts(3);

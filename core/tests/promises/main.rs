@@ -12,6 +12,5 @@ mod outcomes;
 mod redrive;
 mod refused;
 mod retries;
-mod secrets;
 mod shutdown;
 mod support;

@@ -93,7 +93,8 @@ async fn a_dead_letter_lets_its_key_go_on() {
             let effects = effects.clone();
             move |order: Order, _| {
                 let fails = order.id == "a.1";
-                let outcome = if fails { Err(failure("always")) } else { Ok(effects.add(order.id)) };
+                let outcome =
+                    if fails { Err(failure("always")) } else { Ok(effects.add(order.id)) };
                 std::future::ready(outcome)
             }
         },
@@ -167,10 +168,14 @@ async fn lanes_can_follow_a_header() {
     let broker = MockBroker::new().ordered();
     for n in 0..6 {
         let tenant = if n % 2 == 0 { "x" } else { "y" };
-        broker.publish(SOURCE, order(format!("{tenant}.{}", n / 2)).with_key(tenant).with_header("tenant", tenant));
+        broker.publish(
+            SOURCE,
+            order(format!("{tenant}.{}", n / 2)).with_key(tenant).with_header("tenant", tenant),
+        );
     }
     let effects = Ledger::default();
-    let ordered = consumer(failing_once(&["x.0"], &effects)).ordered_by(OrderedBy::Header("tenant".into()));
+    let ordered =
+        consumer(failing_once(&["x.0"], &effects)).ordered_by(OrderedBy::Header("tenant".into()));
     let _running = broker.start(ordered.build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
     in_order(&effects, "x", 3);

@@ -11,7 +11,9 @@ use std::{
 use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
 use steadfast_mock::FaultyStore;
 
-use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, publish};
+use crate::support::{
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, publish,
+};
 
 const OUTAGE: Duration = Duration::from_secs(600);
 
@@ -36,8 +38,7 @@ async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
     let consumer = built.unwrap();
     let health = consumer.health();
     let _running = broker.start(consumer);
-    health.ready().await;
-    health.not_ready().await;
+    health.down("store").await;
     tokio::time::sleep(OUTAGE).await;
     assert_eq!((health.reasons(), begun.entries().len()), (vec!["store".to_owned()], 0));
     assert!(broker.max_unsettled(SOURCE) <= 64);
@@ -50,7 +51,10 @@ async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
 
 /// Runs 200 messages through an outage of what the handler calls, and returns how many attempts
 /// were made during it.
-async fn dependency_outage(down: impl Fn() -> HandlerError + Send + Sync + Clone + 'static) -> usize {
+async fn dependency_outage(
+    named: &str,
+    down: impl Fn() -> HandlerError + Send + Sync + Clone + 'static,
+) -> usize {
     let (broker, ids) = published();
     let is_down = Arc::new(AtomicBool::new(true));
     let (begun, finished) = (Ledger::default(), Ledger::default());
@@ -69,12 +73,12 @@ async fn dependency_outage(down: impl Fn() -> HandlerError + Send + Sync + Clone
             }
         },
     };
-    let built = consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
+    let built =
+        consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
     let consumer = built.unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
-    health.ready().await;
-    health.not_ready().await;
+    health.down(named).await;
     tokio::time::sleep(OUTAGE).await;
     broker.dead_letters(DEAD).expect_none();
     assert!(!health.is_ready());
@@ -89,13 +93,14 @@ async fn dependency_outage(down: impl Fn() -> HandlerError + Send + Sync + Clone
 
 #[tokio::test(start_paused = true)]
 async fn a_dependency_reported_as_unavailable_pauses_intake_and_is_probed() {
-    let attempts = dependency_outage(|| HandlerError::unavailable("payments", "refused")).await;
+    let attempts =
+        dependency_outage("payments", || HandlerError::unavailable("payments", "refused")).await;
     assert!(attempts < 100, "{attempts} attempts in ten minutes of outage");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_looks_like_failures_is_not_dead_lettered_either() {
-    let attempts = dependency_outage(|| failure("connection refused")).await;
+    let attempts = dependency_outage("failure ratio", || failure("connection refused")).await;
     assert!(attempts < 200, "{attempts} attempts in ten minutes of outage");
 }
 
@@ -109,8 +114,7 @@ async fn readiness_names_the_dependency() {
     let consumer = consumer(handler).build(broker.clone()).unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
-    health.ready().await;
-    health.not_ready().await;
+    health.down("payments").await;
     assert_eq!(health.reasons(), ["payments"]);
     running.stop().await.unwrap();
     assert_eq!(broker.backlog(SOURCE), 1, "the message is still there");
@@ -138,7 +142,8 @@ async fn a_lost_connection_is_renewed_and_nothing_is_lost() {
             Ok(())
         },
     };
-    let built = consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
+    let built =
+        consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).build(broker.clone());
     let consumer = built.unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
@@ -146,8 +151,7 @@ async fn a_lost_connection_is_renewed_and_nothing_is_lost() {
         let enough = round * 30;
         broker.until("some work", |_| begun.entries().len() > enough).await;
         broker.faults().refuse_connections(3).disconnect();
-        health.not_ready().await;
-        assert_eq!(health.reasons(), ["broker"]);
+        health.down("broker").await;
     }
     broker.settled(SOURCE).await;
     assert!(ids.iter().all(|id| begun.count(id) >= 1));

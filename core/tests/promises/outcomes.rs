@@ -12,7 +12,9 @@ async fn a_handled_message_is_acked() {
     let broker = broker_with(&["a", "b"]);
     let done = Ledger::default();
     let running = broker.start(
-        consumer(Record { begun: done.clone(), then: |_, _| async { Ok(()) } }).build(broker.clone()).unwrap(),
+        consumer(Record { begun: done.clone(), then: |_, _| async { Ok(()) } })
+            .build(broker.clone())
+            .unwrap(),
     );
     broker.settled(SOURCE).await;
     running.stop().await.unwrap();
@@ -41,7 +43,10 @@ async fn a_closure_is_a_handler() {
 async fn undecodable_bytes_go_to_the_dead_letters_at_once_byte_for_byte() {
     let broker = MockBroker::new();
     let bytes = b"{\"id\": \"cut in ha\xff\x00".to_vec();
-    broker.publish(SOURCE, Message::new(bytes.clone()).with_header("h", "\u{1}v").with_header("h", "w"));
+    broker.publish(
+        SOURCE,
+        Message::new(bytes.clone()).with_header("h", "\u{1}v").with_header("h", "w"),
+    );
     let begun = Ledger::default();
     let handler = Record { begun: begun.clone(), then: |_, _| async { Ok(()) } };
     let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
@@ -50,8 +55,13 @@ async fn undecodable_bytes_go_to_the_dead_letters_at_once_byte_for_byte() {
     let letters = broker.dead_letters(DEAD);
     let letter = letters.expect_one();
     letter.with_reason("undecodable").with_payload(bytes);
-    let given: Vec<_> =
-        letter.message().headers.iter().filter(|(name, _)| *name == "h").map(|(_, v)| v.clone()).collect();
+    let given: Vec<_> = letter
+        .message()
+        .headers
+        .iter()
+        .filter(|(name, _)| *name == "h")
+        .map(|(_, v)| v.clone())
+        .collect();
     assert_eq!(given, ["\u{1}v", "w"]);
 }
 
@@ -119,7 +129,9 @@ async fn several_consumers_run_under_one_shutdown() {
     });
     let shutdown = steadfast::Shutdown::new();
     let running = tokio::spawn(steadfast::run_all(consumers, shutdown.clone()));
-    broker.until("both groups to be done", |_| first.count("a") == 1 && second.count("a") == 1).await;
+    broker
+        .until("both groups to be done", |_| first.count("a") == 1 && second.count("a") == 1)
+        .await;
     shutdown.trigger();
     running.await.unwrap().unwrap();
 }

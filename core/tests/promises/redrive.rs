@@ -26,7 +26,8 @@ struct Scene {
 async fn scene() -> Scene {
     let broker = broker_with(&["a", "b", "c"]);
     broker.publish(SOURCE, Message::new("no JSON"));
-    let (store, fixed, done) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)), Ledger::default());
+    let (store, fixed, done) =
+        (MemoryStore::new(), Arc::new(AtomicBool::new(false)), Ledger::default());
     let handler = Record {
         begun: Ledger::default(),
         then: {
@@ -80,7 +81,9 @@ async fn redriven_messages_run_and_the_others_stay() {
 
 #[tokio::test(start_paused = true)]
 async fn a_redrive_that_dies_anywhere_can_be_run_again_and_runs_nothing_twice() {
-    for point in [Point::BeforePublish, Point::AfterPublish, Point::BeforeSettle, Point::AfterSettle] {
+    for point in
+        [Point::BeforePublish, Point::AfterPublish, Point::BeforeSettle, Point::AfterSettle]
+    {
         let scene = scene().await;
         scene.broker.crash_at_hit(point, 1);
         let run = redrive(&scene);
@@ -120,7 +123,8 @@ async fn what_fails_again_is_redriven_so_often_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_a_foreign_tool_moved_back_runs_once() {
     let scene = scene().await;
-    let letter = scene.broker.messages(DEAD).into_iter().find(|m| m.key.as_deref() == Some(b"a")).unwrap();
+    let letter =
+        scene.broker.messages(DEAD).into_iter().find(|m| m.key.as_deref() == Some(b"a")).unwrap();
     scene.broker.publish(SOURCE, letter.clone());
     scene.broker.publish(SOURCE, letter);
     scene.broker.settled(SOURCE).await;

@@ -62,7 +62,11 @@ async fn everything_that_does_not_fit_is_told_at_once() {
     }
 }
 
-async fn refused_at_start<H: Handler<Message = Order>>(builder: Plain<H>, broker: MockBroker, setting: &str) {
+async fn refused_at_start<H: Handler<Message = Order>>(
+    builder: Plain<H>,
+    broker: MockBroker,
+    setting: &str,
+) {
     let ended = builder.build(broker).unwrap().run(Shutdown::new()).await;
     let Err(RunError::Misconfigured(findings)) = ended else { panic!("{setting}: {ended:?}") };
     assert_eq!(findings.0[0].setting, setting);

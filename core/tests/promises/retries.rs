@@ -6,9 +6,13 @@ use steadfast::{Backoff, HandlerError, Message, Retry, store::MemoryStore};
 use steadfast_mock::MockBroker;
 use tokio::time::Instant;
 
-use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, order};
+use crate::support::{
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, order,
+};
 
-fn failing_until(attempt: u32) -> impl Fn(Order, u32) -> std::future::Ready<Result<(), HandlerError>> {
+fn failing_until(
+    attempt: u32,
+) -> impl Fn(Order, u32) -> std::future::Ready<Result<(), HandlerError>> {
     move |_, now| std::future::ready(if now < attempt { Err(failure("not yet")) } else { Ok(()) })
 }
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use steadfast::{Context, Handler, HandlerError, store::{Key, MemoryStore, RecordId, Scope, Store}};
+use steadfast::{
+    Context, Handler, HandlerError,
+    store::{Key, MemoryStore, RecordId, Scope, Store},
+};
 use steadfast_mock::MockBroker;
 use tokio::{sync::Semaphore, time::Instant};
 

@@ -117,6 +117,8 @@ impl Job {
         .concurrency(concurrency)
         .max_in_flight(concurrency.saturating_mul(16))
         .timeout(Duration::from_millis(500))
+        .grace(Duration::from_millis(200))
+        .lease(Duration::from_secs(2))
         .drain(Duration::from_secs(5))
         .outer(CountDeliveries {
             tally: Arc::clone(&self.tally),

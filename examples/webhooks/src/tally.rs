@@ -59,9 +59,7 @@ pub(crate) struct CountDeliveries {
 
 impl Middleware for CountDeliveries {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
-        let t0 = std::time::Instant::now();
         let outcome = next.run(delivery).await;
-        if delivery.age() > Some(std::time::Duration::from_millis(1500)) { eprintln!("LATE {:?} age={:?} here={:?} deliveries={:?} attempt={} {:?}", delivery.message.headers.text(DELIVERY), delivery.age(), t0.elapsed(), delivery.broker_deliveries, delivery.attempt(), outcome); }
         let tally = &*self.tally;
         let count = match &outcome {
             Outcome::Done => &tally.done,

@@ -6,5 +6,8 @@
 //! too, so that what passes in a unit test is what happens in production.
 //!
 //! A store of your own: implement [`StoreHarness`](store::StoreHarness) and call [`store_suite!`].
+//! A broker of your own: implement [`BrokerHarness`](broker::BrokerHarness) and call
+//! [`broker_suite!`].
 
+pub mod broker;
 pub mod store;

@@ -129,6 +129,15 @@ impl Ledger {
         of_text.map(|(_, outcome)| outcome.clone()).collect()
     }
 
+    /// Expects that of the runs for which this is the same no two were under way at once.
+    pub(crate) fn assert_never_at_once<T: PartialEq>(&self, same: impl Fn(&Run) -> T) {
+        let runs = self.runs();
+        for (index, run) in runs.iter().enumerate() {
+            let other = runs[..index].iter().find(|o| same(o) == same(run) && o.overlaps(run));
+            assert!(other.is_none(), "at the same time: {run:?} and {other:?}");
+        }
+    }
+
     /// Waits for a condition, and fails the case with what did happen when it has not come in time.
     pub(crate) async fn until(
         &self,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use steadfast::{
     Backoff, Builder, Consumer, DedupKey, Message, NoLayers, Retry, Then,
-    broker::{Broker, BrokerError, Capabilities, Publish, Source, Subscription},
+    broker::{Broker, BrokerError, Capabilities, Hold, Publish, Source, Subscription},
     store::MemoryStore,
 };
 
@@ -61,7 +61,10 @@ impl<'h> Stage<'h> {
     /// A consumer with three attempts, a delay between them, and limits that any broker keeps.
     pub(crate) fn consumer(&self, member: &'static str, script: Script) -> Policy {
         let ledger = self.ledger.clone();
-        let patience = limited_hold(&self.capabilities).unwrap_or(LONG);
+        let time = match self.capabilities.hold {
+            Hold::Fixed(hold) | Hold::Extendable { total: Some(hold), .. } => hold.min(LONG),
+            _ => LONG,
+        };
         Consumer::builder(NAME, Player { member, script, ledger })
             .codec(Letters)
             .outer(Witness(self.ledger.clone()))
@@ -69,8 +72,8 @@ impl<'h> Stage<'h> {
             .group(GROUPS[0])
             .dead_letter(&self.dead.name)
             .retry(self.retry())
-            .timeout(patience / 4)
-            .grace(patience / 16)
+            .timeout(time / 4)
+            .grace(time / 16)
     }
 
     /// Three attempts, a delay between them.

@@ -1,6 +1,6 @@
 //! Demand, stop, and what is unsettled at most (P14).
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use steadfast::{
     Message,
@@ -12,7 +12,7 @@ use crate::broker::{
     BrokerHarness, Proof, Session, Stage, Topic,
     script::{Gate, script, transient, wait_at},
     verdict::NotProved,
-    wait::{BETWEEN_QUESTIONS, until_some, within},
+    wait::{until_some, within},
 };
 
 pub async fn a_receive_gives_no_more_messages_than_asked_for(
@@ -116,7 +116,7 @@ pub async fn never_more_is_unsettled_than_may_be_in_flight(harness: &dyn BrokerH
     unsettled(&stage).await?;
     let gate = Gate::closed();
     let policy = stage.consumer("one", wait_at(&gate)).concurrency(2).max_in_flight(5);
-    let member = stage.start(policy.timeout(stage.handler_time()));
+    let member = stage.start(policy);
     let texts = publish_many(&stage, 20).await;
     let full = async || unsettled(&stage).await.ok().filter(|now| *now >= 2);
     until_some(stage.longest_wait(), "two messages to be at work", full).await;
@@ -137,7 +137,7 @@ pub async fn never_more_bytes_are_unsettled_than_may_be_in_flight(
     unsettled(&stage).await?;
     let gate = Gate::closed();
     let policy = stage.consumer("one", wait_at(&gate)).max_in_flight_bytes(2500);
-    let member = stage.start(policy.timeout(stage.handler_time()));
+    let member = stage.start(policy);
     let texts: Vec<String> = (0..20).map(|number| format!("{number:01000}")).collect();
     for text in &texts {
         stage.topic.publish_keyed("k", text).await;
@@ -173,7 +173,7 @@ pub async fn what_waits_counts_as_in_flight(harness: &dyn BrokerHarness) -> Proo
     Ok(())
 }
 
-/// How many deliveries one call gives, all of them released.
+/// How many deliveries one call gives. They are acked.
 async fn receive(session: &Session<'_>, demand: Demand) -> usize {
     let receiving = session.source.receive(demand);
     let received = within(session.topic.patience(), "an answer to a receive", receiving).await;
@@ -213,7 +213,7 @@ async fn watch_unsettled(
         tokio::select! {
             biased;
             () = &mut until => return Ok(most),
-            () = sleep(BETWEEN_QUESTIONS.min(Duration::from_millis(1))) => {
+            () = sleep(Duration::from_millis(1)) => {
                 most = most.max(unsettled(stage).await?);
             }
         }

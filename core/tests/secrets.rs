@@ -8,7 +8,12 @@ use std::{
 use steadfast::{HandlerError, handler_fn, store::MemoryStore};
 use steadfast_mock::{FaultyStore, MockBroker};
 
-use crate::support::{Order, SOURCE, by_id, consumer, order};
+// A process of its own: whether a log line is made at all is decided once for a process.
+#[path = "promises/support.rs"]
+#[allow(dead_code, reason = "shared with the promises, which use the rest")]
+mod support;
+
+use support::{Order, SOURCE, by_id, consumer, order};
 
 const CANARY: &str = "canary-4711";
 

@@ -1,0 +1,109 @@
+//! What is refused at start, in words (P16).
+
+use std::time::Duration;
+
+use steadfast::{Backoff, DedupKey, OrderedBy, Retry, RunError, broker::{BrokerError, Hold}};
+
+use crate::broker::{
+    BrokerHarness, NotProved, Proof, Stage,
+    script::succeed,
+    stage::Policy,
+    verdict::needs,
+};
+
+pub async fn a_consumer_is_ready_once_it_consumes(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "ready").await;
+    let member = stage.start(stage.consumer("one", succeed()));
+    assert!(!member.health.is_ready(), "it has not begun");
+    member.ready().await;
+    stage.topic.publish("m1").await;
+    stage.until_succeeded(&["m1"]).await;
+    assert!(member.health.is_ready());
+    member.stop().await;
+    Ok(())
+}
+
+pub async fn a_missing_source_is_refused(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "no-source").await;
+    let missing = missing(harness).await?;
+    let member = stage.start(stage.consumer("one", succeed()).source(&missing));
+    assert_names(member.ended().await, &missing);
+    Ok(())
+}
+
+pub async fn a_missing_dead_letter_destination_is_refused(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "no-dead-letters").await;
+    let missing = missing(harness).await?;
+    let member = stage.start(stage.consumer("one", succeed()).dead_letter(&missing));
+    assert_names(member.ended().await, &missing);
+    Ok(())
+}
+
+pub async fn order_is_refused_where_it_is_not_kept(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "no-order").await;
+    needs(!stage.capabilities.ordered, "the source keeps order")?;
+    let policy = stage.consumer("one", succeed()).ordered_by(OrderedBy::Key);
+    assert_refused(&stage, policy, "ordered_by").await;
+    Ok(())
+}
+
+pub async fn dedup_by_message_ids_that_change_is_refused(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "no-ids").await;
+    needs(!stage.capabilities.stable_message_ids, "the source has stable message ids")?;
+    let policy = stage.consumer("one", succeed()).store(stage.store.clone());
+    assert_refused(&stage, policy.dedup_key(DedupKey::MessageId), "dedup_key").await;
+    Ok(())
+}
+
+pub async fn a_timeout_beyond_the_hold_is_refused(harness: &dyn BrokerHarness) -> Proof {
+    let stage = Stage::new(harness, "short-hold").await;
+    let hold = match stage.capabilities.hold {
+        Hold::Fixed(hold) | Hold::Extendable { total: Some(hold), .. } => hold,
+        _ => return NotProved::because("its hold can be extended without end"),
+    };
+    let policy = stage.consumer("one", succeed()).timeout(hold).grace(Duration::ZERO);
+    assert_refused(&stage, policy, "timeout and retry").await;
+    let wait = Retry::with_backoff(Backoff::fixed(hold)).in_place_up_to(hold);
+    let policy = stage.consumer("one", succeed()).retry(wait);
+    assert_refused(&stage, policy, "timeout and retry").await;
+    Ok(())
+}
+
+pub async fn more_attempts_than_the_broker_delivers_are_refused(
+    harness: &dyn BrokerHarness,
+) -> Proof {
+    let stage = Stage::new(harness, "few-deliveries").await;
+    let Some(limit) = stage.capabilities.delivery_limit else {
+        return NotProved::because("the broker takes no message away");
+    };
+    let policy = stage.consumer("one", succeed()).retry(stage.retry().max_attempts(limit));
+    assert_refused(&stage, policy, "the broker's delivery limit").await;
+    Ok(())
+}
+
+async fn assert_refused(stage: &Stage<'_>, policy: Policy, setting: &str) {
+    match stage.start(policy).ended().await {
+        Err(RunError::Misconfigured(findings)) => {
+            let settings: Vec<_> = findings.0.iter().map(|finding| finding.setting).collect();
+            assert_eq!(settings, [setting], "{findings}");
+        }
+        other => panic!("{setting} should be refused at start, and the consumer ended {other:?}"),
+    }
+}
+
+/// Ended, and in words that name what is missing.
+fn assert_names(ended: Result<(), RunError>, missing: &str) {
+    match ended {
+        Err(RunError::Broker(BrokerError::Misconfigured(words))) => {
+            assert!(words.contains(missing), "{words:?} does not name {missing}");
+        }
+        other => panic!("{missing} does not exist, and the consumer ended {other:?}"),
+    }
+}
+
+async fn missing(harness: &dyn BrokerHarness) -> Result<String, NotProved> {
+    match harness.missing_topic().await {
+        Some(name) => Ok(name),
+        None => NotProved::because("topics come into being by being used"),
+    }
+}
