@@ -1,5 +1,7 @@
 //! Nothing of a message's contents in logs, spans, errors or `Debug`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use std::{
     io,
     sync::{Arc, Mutex},

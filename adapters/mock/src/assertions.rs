@@ -130,7 +130,7 @@ impl MockBroker {
 }
 
 fn is_settled(topic: &Topic) -> bool {
-    !topic.messages.is_empty()
+    topic.was_used()
         && !topic.groups.is_empty()
         && topic.groups.values().all(|q| q.entries().len() == 0 && q.taken_away.is_empty())
 }

@@ -95,6 +95,15 @@ impl MockBroker {
         self.configure(|config| config.stable_ids = false)
     }
 
+    /// A topic keeps what its groups have not acked, and nothing else, so that the broker's memory
+    /// is bounded by the backlog: for long runs. [`MockBroker::messages`] and
+    /// [`MockBroker::dead_letters`] then show only what was published before the topic's first
+    /// subscription, until that comes; a group that comes later begins with the next message.
+    #[must_use]
+    pub fn forget_settled(self) -> Self {
+        self.configure(|config| config.forgets_settled = true)
+    }
+
     /// Topics do not come into being by themselves; see [`MockBroker::create_topic`].
     #[must_use]
     pub fn strict_topics(self) -> Self {
@@ -127,6 +136,7 @@ pub(crate) struct Config {
     pub(crate) max_message_bytes: Option<usize>,
     pub(crate) stable_ids: bool,
     pub(crate) strict_topics: bool,
+    pub(crate) forgets_settled: bool,
     pub(crate) patience: Duration,
 }
 
@@ -149,6 +159,7 @@ impl Default for Config {
             max_message_bytes: None,
             stable_ids: true,
             strict_topics: false,
+            forgets_settled: false,
             patience: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }

@@ -181,7 +181,8 @@ impl State {
         now: Time,
     ) -> Option<String> {
         let id = id.unwrap_or_else(|| self.new_id());
-        self.topic(topic)?.publish(message, id.clone(), now);
+        let forgets = self.config.forgets_settled;
+        self.topic(topic)?.publish(message, id.clone(), now, forgets);
         Some(id)
     }
 

@@ -23,12 +23,19 @@ impl Topic {
     }
 
     /// Appends a message for all groups.
-    pub(crate) fn publish(&mut self, message: Message, id: String, now: Time) {
+    pub(crate) fn publish(&mut self, message: Message, id: String, now: Time, forgets: bool) {
         let stored = self.store(message, id, now);
         for queue in self.groups.values_mut() {
             queue.push(Arc::clone(&stored), None);
         }
-        self.messages.push(stored);
+        if !forgets || self.groups.is_empty() {
+            self.messages.push(stored);
+        }
+    }
+
+    /// Whether anything was ever published.
+    pub(crate) fn was_used(&self) -> bool {
+        self.next_position > 0
     }
 
     /// The queue of a group. A new group begins with the earliest message.
@@ -37,6 +44,9 @@ impl Topic {
             let mut queue = GroupQueue::new(config.ordered, config.delivery_limit);
             for stored in &self.messages {
                 queue.push(Arc::clone(stored), None);
+            }
+            if config.forgets_settled {
+                self.messages = Vec::new();
             }
             queue
         })

@@ -44,6 +44,9 @@ pub(crate) struct Flight {
     pub(crate) permit: Permit,
 }
 
+/// Deliveries of one session whose hold is due for an extension.
+pub(crate) type Due = (Arc<Session>, Vec<(Receipt, Cancellation)>);
+
 /// A share of the bound, held until the delivery is settled or given up.
 pub(crate) struct Permit {
     flights: Arc<Flights>,
@@ -114,9 +117,9 @@ impl Flights {
 
     /// The deliveries whose hold is due for an extension, by session; they are due again after a
     /// third of its length.
-    pub(crate) fn due_for_extension(&self) -> Vec<(Arc<Session>, Vec<(Receipt, Cancellation)>)> {
+    pub(crate) fn due_for_extension(&self) -> Vec<Due> {
         let now = Instant::now();
-        let mut due: Vec<(Arc<Session>, Vec<_>)> = Vec::new();
+        let mut due: Vec<Due> = Vec::new();
         for entry in self.table().entries.values_mut() {
             let Hold::Extendable { each, .. } = entry.session.hold() else { continue };
             if entry.extend_at.is_none_or(|at| at > now) {

@@ -23,7 +23,7 @@ pub(crate) struct Slot {
 /// delivery each, so that none starves.
 pub(crate) struct Lanes {
     state: Mutex<State>,
-    /// One permit for each unit in `state.ready`.
+    /// One permit for each turn in `state.ready`.
     ready: Semaphore,
     slots: Arc<Semaphore>,
     /// Workers that wait for something to do.
@@ -35,16 +35,13 @@ pub(crate) struct Lanes {
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<Unit>,
+    /// Whose turn it is: a lane's, or that of the next delivery without one.
+    ready: VecDeque<Option<Bytes>>,
+    singles: VecDeque<Flight>,
     lanes: HashMap<Bytes, Lane>,
     /// Deliveries that wait in place, and those in line behind them.
     waiting: usize,
     closed: bool,
-}
-
-enum Unit {
-    Single(Flight),
-    Lane(Bytes),
 }
 
 #[derive(Default)]
@@ -72,7 +69,10 @@ impl Lanes {
             return Err(Box::new(flight));
         }
         match flight.delivery.lane.clone() {
-            None => state.ready.push_back(Unit::Single(flight)),
+            None => {
+                state.singles.push_back(flight);
+                state.ready.push_back(None);
+            }
             Some(key) => match state.lanes.get_mut(&key) {
                 Some(lane) => {
                     lane.queue.push_back(flight);
@@ -83,7 +83,7 @@ impl Lanes {
                 None => {
                     let lane = Lane { queue: VecDeque::from([flight]), head_waits: false };
                     state.lanes.insert(key.clone(), lane);
-                    state.ready.push_back(Unit::Lane(key));
+                    state.ready.push_back(Some(key));
                 }
             },
         }
@@ -100,8 +100,8 @@ impl Lanes {
         let slot = self.slot().await?;
         let mut state = self.state();
         let mut flight = match state.ready.pop_front()? {
-            Unit::Single(flight) => flight,
-            Unit::Lane(key) => state.lanes.get_mut(&key)?.queue.pop_front()?,
+            None => state.singles.pop_front()?,
+            Some(key) => state.lanes.get_mut(&key)?.queue.pop_front()?,
         };
         flight.delivery.slot = Some(slot);
         Some(flight)
@@ -127,7 +127,7 @@ impl Lanes {
         if lane.queue.is_empty() {
             state.lanes.remove(key);
         } else {
-            state.ready.push_back(Unit::Lane(key.clone()));
+            state.ready.push_back(Some(key.clone()));
             self.ready.add_permits(1);
             self.wanted.notify_one();
         }
@@ -172,13 +172,8 @@ impl Lanes {
         let mut state = self.state();
         state.closed = true;
         self.ready.close();
-        let mut left = Vec::new();
-        let ready = std::mem::take(&mut state.ready);
-        for unit in ready {
-            if let Unit::Single(flight) = unit {
-                left.push(flight);
-            }
-        }
+        state.ready.clear();
+        let mut left = Vec::from(std::mem::take(&mut state.singles));
         left.extend(state.lanes.values_mut().flat_map(|lane| std::mem::take(&mut lane.queue)));
         left
     }

@@ -59,8 +59,9 @@ impl Operation {
     ) -> Self {
         let subscription = consumer.subscription();
         let Consumer {
-            policy, broker, bell, health, memory, assemble, dedup_by_message_id, ..
+            policy, broker, memory, assemble, dedup_by_message_id, health, bell, ..
         } = consumer;
+        drop(consumer.not_connected);
         let draining = Cancellation::new();
         let meters = Meters::new(&policy.name);
         let progress = Arc::new(Progress::default());

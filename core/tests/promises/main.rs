@@ -1,6 +1,8 @@
 //! The promises, each with a test that fails when it is broken, through the whole consumer on the
 //! mock broker in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod bounds;
 mod chaos;
 mod dead_letters;

@@ -36,7 +36,7 @@ fn failing_once(
         begun: Ledger::default(),
         then: move |order: Order, attempt| {
             let fails = attempt == 1 && ids.contains(&order.id.as_str());
-            let outcome = if fails { Err(failure("once")) } else { Ok(effects.add(order.id)) };
+            let outcome = if fails { Err(failure("once")) } else { effects.done(order.id) };
             std::future::ready(outcome)
         },
     }
@@ -93,8 +93,7 @@ async fn a_dead_letter_lets_its_key_go_on() {
             let effects = effects.clone();
             move |order: Order, _| {
                 let fails = order.id == "a.1";
-                let outcome =
-                    if fails { Err(failure("always")) } else { Ok(effects.add(order.id)) };
+                let outcome = if fails { Err(failure("always")) } else { effects.done(order.id) };
                 std::future::ready(outcome)
             }
         },
@@ -123,7 +122,7 @@ async fn order_survives_disconnects_and_handovers() {
                     if order.id.ends_with('7') && attempt == 1 {
                         return Err(failure("once"));
                     }
-                    Ok(effects.add(order.id))
+                    effects.done(order.id)
                 }
             },
         };

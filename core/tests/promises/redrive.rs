@@ -34,7 +34,7 @@ async fn scene() -> Scene {
             let (fixed, done) = (fixed.clone(), done.clone());
             move |order: Order, _| {
                 let outcome = if fixed.load(Ordering::Relaxed) {
-                    Ok(done.add(order.id))
+                    done.done(order.id)
                 } else {
                     Err(HandlerError::permanent("a bug"))
                 };

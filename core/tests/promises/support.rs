@@ -37,6 +37,12 @@ impl Ledger {
         self.0.lock().unwrap().push(entry.to_string());
     }
 
+    /// Adds an entry, as the last thing that a handler does.
+    pub(crate) fn done(&self, entry: impl ToString) -> Result<(), HandlerError> {
+        self.add(entry);
+        Ok(())
+    }
+
     pub(crate) fn entries(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }

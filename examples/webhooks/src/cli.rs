@@ -6,26 +6,28 @@ use clap::Parser;
 
 use crate::input::Input;
 
-/// Consumes GitHub webhooks that are published several times, shuffled, some of them broken, while
-/// broker, store and handler fail by seed; then proves that none was lost and none took effect
-/// twice.
+/// Sends GitHub webhooks through a consumer with everything on, and counts.
+///
+/// Each webhook is published several times, shuffled; some bodies are cut in half; broker, store
+/// and handler fail by seed. At the end none may be lost, and none may have taken effect twice.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "webhooks", after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "webhooks", after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Options {
-    /// Webhooks, one JSON object {"event": "…", "payload": {…}} a line [env: STEADFAST_WEBHOOKS=]
-    /// [default: ten small built-in samples]
+    /// Webhooks, one JSON object {"event": "…", "payload": {…}} a line
+    /// [env: STEADFAST_WEBHOOKS=] [default: ten small built-in samples]
+    #[arg(verbatim_doc_comment)]
     pub(crate) file: Option<PathBuf>,
 
-    /// Publish this many different webhooks, reading the file again and again [default: each line
-    /// once; of the samples 1000]
-    #[arg(long, value_name = "N", value_parser = number(1, 1_000_000_000))]
+    /// How many different webhooks: the file is read again and again
+    /// [default: each line once; with the built-in samples 1000]
+    #[arg(long, value_name = "N", value_parser = number(1, 1_000_000_000), verbatim_doc_comment)]
     pub(crate) messages: Option<u64>,
 
-    /// Publish each webhook this many times
+    /// How many times each webhook is published
     #[arg(long, value_name = "N", default_value = "3", value_parser = number(1, 100))]
     pub(crate) copies: u64,
 
-    /// Decides what is cut, what fails, and the order
+    /// Decides the order, what is cut, and what fails
     #[arg(long, value_name = "N", default_value = "1", value_parser = number(0, u64::MAX))]
     pub(crate) seed: u64,
 
@@ -48,13 +50,13 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  webhooks                                     the samples, embedded broker, a few seconds
-  webhooks hooks.ndjson --seed 7               a file of yours, another order, other faults
-  webhooks hooks.ndjson --messages 100000      the file again and again, up to 100,000 webhooks
-  webhooks --dead-letters                      also shows what was given up, and why
+  webhooks                                  the samples, embedded broker, a few seconds
+  webhooks hooks.ndjson --seed 7            a file of yours, another order, other faults
+  webhooks hooks.ndjson --messages 100000   the file again and again, 100,000 webhooks
+  webhooks --dead-letters                   also shows what was given up, and why
 
-Exit code: 0 if nothing was lost or doubled and everything ended where it must, 1 if not or if the
-input is bad, 2 for bad options, 130 after Ctrl-C. RUST_LOG=info shows the log.";
+Exit code: 0 if nothing was lost or doubled and everything ended where it must, 1 if not,
+or if the input is bad; 2 for bad options, 130 after Ctrl-C. RUST_LOG=warn shows the log.";
 
 /// The environment variable that stands in for FILE.
 const ENVIRONMENT: &str = "STEADFAST_WEBHOOKS";
@@ -79,9 +81,15 @@ impl Options {
         place("--store", &self.store, "memory", &STORES)
     }
 
-    pub(crate) fn input(&self) -> Input {
-        let named = env::var_os(ENVIRONMENT).filter(|path| !path.is_empty()).map(PathBuf::from);
-        self.file.clone().or(named).map_or(Input::Samples, Input::File)
+    /// The input, and what named it.
+    pub(crate) fn input(&self) -> (Input, &'static str) {
+        if let Some(path) = &self.file {
+            return (Input::File(path.clone()), "FILE");
+        }
+        match env::var_os(ENVIRONMENT).filter(|path| !path.is_empty()) {
+            Some(path) => (Input::File(path.into()), ENVIRONMENT),
+            None => (Input::Samples, "the input"),
+        }
     }
 
     /// How many webhooks to publish; `None` is each line once.
@@ -94,12 +102,7 @@ impl Options {
 }
 
 /// Checks where something should be, without ever repeating an address: it may hold a password.
-fn place(
-    option: &str,
-    found: &str,
-    embedded: &str,
-    known: &[(&str, &str)],
-) -> Result<(), String> {
+fn place(option: &str, found: &str, embedded: &str, known: &[(&str, &str)]) -> Result<(), String> {
     if found == embedded {
         return Ok(());
     }

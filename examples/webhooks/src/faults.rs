@@ -5,6 +5,8 @@ use std::time::Duration;
 use steadfast::store::MemoryStore;
 use steadfast_mock::{Chaos, FaultyStore, MockBroker};
 
+use crate::job::DEAD;
+
 /// How long the broker waits for an ack before it delivers again: short, so that lost acks show.
 const VISIBILITY: Duration = Duration::from_secs(1);
 /// Copies before the first strike, and between strikes.
@@ -17,9 +19,10 @@ pub(crate) fn broker(seed: u64) -> MockBroker {
     let chaos = Chaos::none(seed)
         .lost_acks(0.002)
         .duplicates(0.01)
-        .failed_publishes(0.001)
-        .lost_confirms(0.001);
-    broker.faults().chaos(chaos);
+        .failed_publishes(0.0002)
+        .lost_confirms(0.0002);
+    // Some at once, so that a short run meets them too.
+    broker.faults().chaos(chaos).fail_publishes(DEAD, 1).lose_confirms(DEAD, 1);
     broker
 }
 

@@ -59,10 +59,10 @@ impl Input {
         match self {
             Self::Samples => Ok(Box::new(SAMPLES)),
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| self.error(error))?;
-                let metadata = file.metadata().map_err(|error| self.error(error))?;
-                if !metadata.is_file() {
-                    return Err(self.error("is not a regular file"));
+                let cannot = |error| self.error(format!("cannot be opened: {error}"));
+                let file = File::open(path).map_err(cannot)?;
+                if !file.metadata().map_err(cannot)?.is_file() {
+                    return Err(self.error("is no regular file, which can be read again"));
                 }
                 Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
             }

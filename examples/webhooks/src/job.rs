@@ -24,8 +24,12 @@ use crate::{
 
 /// The topic that webhooks are published to.
 pub(crate) const SOURCE: &str = "webhooks";
-const DEAD: &str = "webhooks.dead";
+/// The topic that dead letters go to.
+pub(crate) const DEAD: &str = "webhooks.dead";
 const GROUP: &str = "webhooks";
+/// How long a record is remembered: much longer than a copy stays in the broker, and short enough to
+/// bound the memory of a long run.
+const RETENTION: Duration = Duration::from_secs(60);
 /// How many dead letters `--dead-letters` shows.
 const SHOWN: usize = 50;
 /// How many webhooks are read ahead.
@@ -119,6 +123,7 @@ impl Job {
         .timeout(Duration::from_millis(500))
         .grace(Duration::from_millis(200))
         .lease(Duration::from_secs(2))
+        .retention(RETENTION)
         .drain(Duration::from_secs(5))
         .outer(CountDeliveries {
             tally: Arc::clone(&self.tally),
@@ -144,9 +149,8 @@ impl Job {
     async fn work(&self, webhooks: Webhooks) -> Result<(), Box<dyn Error>> {
         let publisher = self.broker.publisher().await?;
         publish_all(self, publisher, read_ahead(webhooks)).await?;
-        let is_empty = |topic| {
-            move |broker: &MockBroker| broker.backlog(topic) + broker.unsettled(topic) == 0
-        };
+        let is_empty =
+            |topic| move |broker: &MockBroker| broker.backlog(topic) + broker.unsettled(topic) == 0;
         self.broker.until("the webhooks to end", is_empty(SOURCE)).await;
         self.broker.until("the dead letters to be read", is_empty(DEAD)).await;
         Ok(())

@@ -58,11 +58,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> ExitCode {
-    let input = options.input();
+    let (input, named) = options.input();
     let most = options.most(&input);
     let webhooks = match input.webhooks(most) {
         Ok(webhooks) => webhooks,
-        Err(problem) => return complain(&problem.to_string(), BAD_OPTIONS),
+        Err(problem) => return complain(&format!("{named}: {problem}"), BAD_OPTIONS),
     };
     let job = Job::new(options);
     let copies = most.map(|most| most.saturating_mul(job.options.copies));

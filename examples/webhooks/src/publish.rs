@@ -71,9 +71,7 @@ fn prepare(job: &Job, number: u64, webhook: Webhook) -> Message {
     }
     let bad = (cut && fate != Fate::Ignored).then(|| body.clone());
     job.manifest.publishing(&event, fate, bad);
-    Message::new(body)
-        .with_header(DELIVERY, job.plan.delivery_id(number))
-        .with_header(EVENT, event)
+    Message::new(body).with_header(DELIVERY, job.plan.delivery_id(number)).with_header(EVENT, event)
 }
 
 async fn publish(

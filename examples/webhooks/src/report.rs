@@ -131,8 +131,7 @@ fn dead(account: &Account, cut_intact: u64) -> Table {
 
 fn summary(tally: &Tally, verdict: &Verdict) -> String {
     let Verdict { done, dead, lost, doubled, .. } = verdict;
-    let (sent, duplicates, retried) =
-        (tally.sent.get(), tally.duplicates(), tally.retried.get());
+    let (sent, duplicates, retried) = (tally.sent.get(), tally.duplicates(), tally.retried.get());
     format!(
         "sent={sent} done={done} duplicates={duplicates} retried={retried} dead={dead} \
          lost={lost} doubled={doubled}"

@@ -140,7 +140,10 @@ mod tests {
         let manifest = published(&[Fate::Done; 4]);
         let verdict = verdict(&manifest, &[1, 0, 3, 2]);
         assert_eq!((verdict.lost, verdict.doubled), (1, 3));
-        assert_eq!(verdict.problems[0], "1 webhooks ended nowhere, the first is 00000000-5eed-4fa5-8000-000000000001");
+        assert_eq!(
+            verdict.problems[0],
+            "1 webhooks ended nowhere, the first is 00000000-5eed-4fa5-8000-000000000001"
+        );
         assert!(verdict.problems[1].starts_with("2 webhooks took effect more than once"));
     }
 

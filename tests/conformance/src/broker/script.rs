@@ -24,7 +24,6 @@ pub(crate) struct Call {
     pub(crate) text: String,
     /// Which run of this message it is in the whole case, from 1, whatever the consumer counts.
     pub(crate) run: usize,
-    pub(crate) attempt: u32,
     pub(crate) message: Message,
     pub(crate) origin: Origin,
     pub(crate) cancellation: Cancellation,
@@ -73,7 +72,6 @@ impl Handler for Player {
         let call = Call {
             run: self.ledger.runs_of(&text).len(),
             text,
-            attempt: cx.attempt(),
             message,
             origin: cx.origin().clone(),
             cancellation: cx.cancellation().clone(),

@@ -1,11 +1,10 @@
 //! What a case about whole consumers needs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use steadfast::{
     Backoff, Builder, Consumer, DedupKey, Message, NoLayers, Retry, Then,
-    broker::{Broker, BrokerError, Capabilities, Hold, Publish, Source, Subscription},
+    broker::{Capabilities, Hold},
     store::MemoryStore,
 };
 
@@ -89,7 +88,7 @@ impl<'h> Stage<'h> {
 
     /// Starts it.
     pub(crate) fn start(&self, policy: Policy) -> Member {
-        let broker = Lent(self.harness.broker());
+        let broker = self.harness.broker();
         let consumer = policy.build(broker).expect("the suite's policies are sound");
         Member::start(consumer, self.longest_wait())
     }
@@ -141,24 +140,6 @@ impl<'h> Stage<'h> {
         }
         other.until_succeeded(&texts).await;
         member.stop().await;
-    }
-}
-
-/// A shared broker as one that a builder takes.
-pub(crate) struct Lent(pub(crate) Arc<dyn Broker>);
-
-#[async_trait]
-impl Broker for Lent {
-    fn system(&self) -> &'static str {
-        self.0.system()
-    }
-
-    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
-        self.0.subscribe(subscription).await
-    }
-
-    async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
-        self.0.publisher().await
     }
 }
 
