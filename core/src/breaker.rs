@@ -11,6 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     Backoff,
+    chance::Chance,
     consumer::{Health, Outage},
 };
 
@@ -72,6 +73,7 @@ pub(crate) struct Breaker {
     /// Wakes intake.
     bell: Arc<Notify>,
     health: Health,
+    chance: Chance,
 }
 
 enum State {
@@ -102,9 +104,14 @@ pub(crate) enum Intake {
 }
 
 impl Breaker {
-    pub(crate) fn new(policy: BreakerPolicy, bell: Arc<Notify>, health: Health) -> Arc<Self> {
+    pub(crate) fn new(
+        policy: BreakerPolicy,
+        bell: Arc<Notify>,
+        health: Health,
+        chance: Chance,
+    ) -> Arc<Self> {
         let state = Mutex::new(State::Closed { recent: VecDeque::new() });
-        Arc::new(Self { policy, state, changed: Notify::new(), bell, health })
+        Arc::new(Self { policy, state, changed: Notify::new(), bell, health, chance })
     }
 
     /// Waits for leave to make an attempt. Cancel safe.
@@ -115,6 +122,7 @@ impl Breaker {
                 Ok(pass) => return pass,
                 Err(until) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(until) => {}
                     }
@@ -215,7 +223,7 @@ impl Breaker {
     }
 
     fn pause(&self, failed_probes: u32) -> Duration {
-        self.policy.probes.wait(failed_probes, rand::random()).unwrap_or_default()
+        self.chance.wait(&self.policy.probes, failed_probes)
     }
 
     fn note(&self, recent: &mut VecDeque<bool>, failed: bool) {

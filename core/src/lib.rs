@@ -6,6 +6,7 @@ mod backoff;
 mod breaker;
 pub mod broker;
 mod cancel;
+mod chance;
 mod codec;
 mod consumer;
 mod context;

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     BreakerPolicy, Codec, DedupKey, Handler, Message, Middleware, Retry,
     broker::Broker,
+    chance::Chance,
     codec::Json,
     middleware::{
         Boundary, CatchPanic, Decide, Decode, Filter, Idempotency, Invoke, Memory, Metrics,
@@ -37,6 +38,7 @@ pub struct Builder<H: Handler, C, O, I> {
     filter: Option<Filter>,
     store: Option<Arc<dyn Store>>,
     dead_letter_broker: Option<Arc<dyn Broker>>,
+    seed: Option<u64>,
 }
 
 /// A store, and whose records.
@@ -61,6 +63,7 @@ impl<H: Handler> Builder<H, Json, NoLayers, NoLayers> {
             filter: None,
             store: None,
             dead_letter_broker: None,
+            seed: None,
         }
     }
 }
@@ -218,6 +221,13 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
         self
     }
 
+    /// Draws all jitter from this seed, so that a test can be repeated. Without it, every consumer
+    /// draws its own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Decodes payloads by this codec instead of JSON.
     pub fn codec<D: Codec<H::Message>>(self, codec: D) -> Builder<H, D, O, I> {
         Builder {
@@ -230,6 +240,7 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
             filter: self.filter,
             store: self.store,
             dead_letter_broker: self.dead_letter_broker,
+            seed: self.seed,
         }
     }
 
@@ -246,6 +257,7 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
             filter: self.filter,
             store: self.store,
             dead_letter_broker: self.dead_letter_broker,
+            seed: self.seed,
         }
     }
 
@@ -262,6 +274,7 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
             filter: self.filter,
             store: self.store,
             dead_letter_broker: self.dead_letter_broker,
+            seed: self.seed,
         }
     }
 }
@@ -294,6 +307,7 @@ impl<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack> Builder<H, C, O, I> {
             not_connected: health.outage("broker"),
             health,
             bell,
+            chance: Chance::new(self.seed),
             assemble: Box::new(move |parts| {
                 let layers = (self.outer, self.inner);
                 assemble(self.handler, self.codec, layers, self.dedup_key, self.filter, parts)

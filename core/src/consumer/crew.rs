@@ -35,6 +35,7 @@ pub(crate) async fn run(work: Arc<dyn Work>, desk: Arc<Desk>, most: usize) -> Ru
     let mut workers = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
             () = desk.lanes.wanted() => {
                 let more = desk.lanes.short_of_workers().min(most - workers.len());
                 for _ in 0..more {

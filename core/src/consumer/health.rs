@@ -1,8 +1,13 @@
 //! Whether a consumer can work, and if not, why.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// A handle on the health of a consumer, for readiness probes. Clones see the same consumer.
 ///
@@ -13,7 +18,8 @@ pub struct Health(Arc<Inner>);
 
 struct Inner {
     /// What is down, and how many deliveries or tasks have found it so.
-    outages: watch::Sender<Outages>,
+    outages: Mutex<Outages>,
+    changed: Notify,
     bell: Arc<Notify>,
 }
 
@@ -28,51 +34,72 @@ pub(crate) struct Outage {
 
 impl Health {
     pub(crate) fn new(bell: Arc<Notify>) -> Self {
-        Self(Arc::new(Inner { outages: watch::Sender::default(), bell }))
+        Self(Arc::new(Inner { outages: Mutex::default(), changed: Notify::new(), bell }))
     }
 
     /// Whether messages can be received and nothing that they need is known to be down.
     pub fn is_ready(&self) -> bool {
-        self.0.outages.borrow().is_empty()
+        self.0.outages().is_empty()
     }
 
     /// What is down: `broker`, `store`, `dead letters`, or a dependency as the handler named it.
     pub fn reasons(&self) -> Vec<String> {
-        self.0.outages.borrow().keys().map(|what| what.to_string()).collect()
+        self.0.outages().keys().map(|what| what.to_string()).collect()
     }
 
     /// Waits until the consumer is ready. Cancel safe.
     pub async fn ready(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.0.outages.subscribe().wait_for(BTreeMap::is_empty).await;
+        self.wait_for(Outages::is_empty).await;
     }
 
     /// Waits until this is found down. Cancel safe.
     pub async fn down(&self, what: &str) {
-        let _ = self.0.outages.subscribe().wait_for(|outages| outages.contains_key(what)).await;
+        self.wait_for(|outages| outages.contains_key(what)).await;
     }
 
     /// Whether anything is down but for this.
     pub(crate) fn is_down_but_for(&self, dependency: Option<&str>) -> bool {
-        is_down(&self.0.outages.borrow(), dependency)
+        is_down(&self.0.outages(), dependency)
     }
 
     /// Waits until nothing is down but for this. Cancel safe.
     pub(crate) async fn up_but_for(&self, dependency: Option<&str>) {
-        let _ = self.0.outages.subscribe().wait_for(|outages| !is_down(outages, dependency)).await;
+        self.wait_for(|outages| !is_down(outages, dependency)).await;
+    }
+
+    async fn wait_for(&self, condition: impl Fn(&Outages) -> bool) {
+        loop {
+            let changed = self.0.changed.notified();
+            if condition(&self.0.outages()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(crate) fn outage(&self, what: impl Into<Cow<'static, str>>) -> Outage {
         let what = what.into();
-        self.0.outages.send_modify(|outages| {
-            let finders = outages.entry(what.clone()).or_default();
-            if *finders == 0 {
-                tracing::warn!(%what, "not ready");
-            }
-            *finders += 1;
-        });
-        self.0.bell.notify_one();
+        let mut outages = self.0.outages();
+        let finders = outages.entry(what.clone()).or_default();
+        *finders += 1;
+        let first = *finders == 1;
+        drop(outages);
+        if first {
+            tracing::warn!(%what, "not ready");
+            self.0.tell();
+        }
         Outage { health: self.clone(), what }
+    }
+}
+
+impl Inner {
+    fn outages(&self) -> MutexGuard<'_, Outages> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.notify_waiters();
+        self.bell.notify_one();
     }
 }
 
@@ -88,15 +115,17 @@ impl fmt::Debug for Health {
 
 impl Drop for Outage {
     fn drop(&mut self) {
-        self.health.0.outages.send_modify(|outages| {
-            let Some(finders) = outages.get_mut(&self.what) else { return };
-            *finders -= 1;
-            if *finders == 0 {
-                outages.remove(&self.what);
-                tracing::info!(what = %self.what, "up again");
-            }
-        });
-        self.health.0.bell.notify_one();
+        let inner = &self.health.0;
+        let mut outages = inner.outages();
+        let Some(finders) = outages.get_mut(&self.what) else { return };
+        *finders -= 1;
+        if *finders > 0 {
+            return;
+        }
+        outages.remove(&self.what);
+        drop(outages);
+        tracing::info!(what = %self.what, "up again");
+        inner.tell();
     }
 }
 

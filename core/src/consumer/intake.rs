@@ -21,6 +21,7 @@ use crate::{
     Cancellation, Cancelled, Delivery, Outcome,
     breaker::{self, Breaker},
     broker::{Broker, BrokerError, Demand, Subscription},
+    chance::Chance,
     headers,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Intake {
     pub(crate) bell: Arc<Notify>,
     pub(crate) draining: Cancellation,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) chance: Chance,
 }
 
 /// Why no more comes from a session.
@@ -62,7 +64,7 @@ impl Intake {
             session = tokio::select! {
                 biased;
                 _ = self.draining.cancelled() => return Ok(()),
-                opened = Session::reopen(&*self.broker, &self.subscription) => opened?,
+                opened = Session::reopen(&*self.broker, &self.subscription, &self.chance) => opened?,
             };
             check::at_start(&self.facts(), session.capabilities())?;
         }

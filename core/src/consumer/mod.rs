@@ -28,5 +28,5 @@ pub use self::{
 pub(crate) use self::{
     health::Outage,
     lanes::Slot,
-    room::{NotPersisted, Patience, Room, probe_pause},
+    room::{NotPersisted, Patience, Room},
 };

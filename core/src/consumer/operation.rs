@@ -59,7 +59,15 @@ impl Operation {
     ) -> Self {
         let subscription = consumer.subscription();
         let Consumer {
-            policy, broker, memory, assemble, dedup_by_message_id, health, bell, ..
+            policy,
+            broker,
+            memory,
+            assemble,
+            dedup_by_message_id,
+            health,
+            bell,
+            chance,
+            ..
         } = consumer;
         drop(consumer.not_connected);
         let draining = Cancellation::new();
@@ -68,9 +76,11 @@ impl Operation {
         let flights =
             Flights::new(policy.max_in_flight(), policy.max_in_flight_bytes, Arc::clone(&bell));
         let lanes = Lanes::new(policy.concurrency, Arc::clone(&bell));
-        let breaker = Breaker::new(policy.breaker.clone(), Arc::clone(&bell), health.clone());
+        let breaker =
+            Breaker::new(policy.breaker.clone(), Arc::clone(&bell), health.clone(), chance.clone());
         let share = policy.waiting_share();
-        let room = Room::new(Arc::clone(&lanes), health.clone(), draining.clone(), share);
+        let room =
+            Room::new(Arc::clone(&lanes), health.clone(), draining.clone(), share, chance.clone());
         let (leaving, left) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk { lanes, leaving, meters: Arc::clone(&meters) });
 
@@ -91,6 +101,7 @@ impl Operation {
             decider: Decider {
                 retry: Arc::new(policy.retry.clone()),
                 breaker: Arc::clone(&breaker),
+                chance: chance.clone(),
             },
             dead_letters: DeadLetters {
                 publisher,
@@ -107,6 +118,7 @@ impl Operation {
             flights: Arc::clone(&flights),
             health: health.clone(),
             meters: Arc::clone(&meters),
+            chance: chance.clone(),
             hold: session.hold(),
         };
         others.spawn(settler.run());
@@ -125,6 +137,7 @@ impl Operation {
             bell,
             draining: draining.clone(),
             progress: Arc::clone(&progress),
+            chance,
         };
         intake.spawn(receiving.run(session));
         Self { policy, flights, desk, draining, progress, intake, others }
@@ -134,6 +147,7 @@ impl Operation {
     pub(crate) async fn failure(&mut self) -> RunError {
         let died = |error| RunError::Internal(format!("a task of the consumer died: {error}"));
         tokio::select! {
+            biased;
             Some(ended) = self.intake.join_next() => match ended {
                 Ok(Ok(())) => RunError::Internal("intake ended by itself".into()),
                 Ok(Err(error)) => error,

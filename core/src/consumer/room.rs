@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{health::Health, lanes::Lanes};
-use crate::{Backoff, Cancellation, Cancelled, Cause, Delivery, store::StoreError};
+use crate::{Cancellation, Cancelled, Cause, Delivery, chance::Chance, store::StoreError};
 
 /// What the middleware of one consumer need for waiting.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct Room {
     draining: Cancellation,
     /// How many deliveries may wait in place while intake goes on.
     share: usize,
+    chance: Chance,
 }
 
 impl Room {
@@ -23,8 +24,9 @@ impl Room {
         health: Health,
         draining: Cancellation,
         share: usize,
+        chance: Chance,
     ) -> Self {
-        Self { lanes, health, draining, share }
+        Self { lanes, health, draining, share, chance }
     }
 
     /// Whether one more may wait while intake goes on.
@@ -34,6 +36,15 @@ impl Room {
 
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    pub(crate) fn chance(&self) -> &Chance {
+        &self.chance
+    }
+
+    /// The pause before something that is down is asked again.
+    pub(crate) fn pause(&self, failures: u32) -> Duration {
+        self.chance.pause(failures)
     }
 
     /// Waits in place for `until`, and then for a slot to go on.
@@ -99,7 +110,7 @@ impl Room {
                 Err(error) => return Err(NotPersisted::Error(error)),
             }
             probe += 1;
-            let pause = tokio::time::sleep(probe_pause(probe));
+            let pause = tokio::time::sleep(self.pause(probe));
             let waited = self.wait_with(delivery, patience, pause).await;
             waited.map_err(NotPersisted::Stopped)?;
         }
@@ -135,13 +146,6 @@ impl From<Cancelled> for Cause {
     fn from(reason: Cancelled) -> Self {
         Self::Cancelled(reason)
     }
-}
-
-/// Pauses between the probes of something that is down.
-pub(crate) fn probe_pause(probe: u32) -> Duration {
-    let backoff = Backoff::exponential(Duration::from_millis(200), Duration::from_secs(10))
-        .floor(Duration::from_millis(50));
-    backoff.wait(probe, rand::random()).unwrap_or_default()
 }
 
 /// Counts a delivery as waiting for as long as it exists.

@@ -11,13 +11,13 @@ use super::{
     health::{Health, Outage},
     operation::Operation,
     policy::Policy,
-    room::probe_pause,
     session::Session,
     shutdown::Shutdown,
 };
 use crate::{
     Handler,
     broker::{Broker, BrokerError, Publish, Subscription},
+    chance::Chance,
     codec::Json,
     process::NoLayers,
 };
@@ -34,6 +34,7 @@ pub struct Consumer {
     /// A consumer that does not run yet is not ready.
     pub(super) not_connected: Outage,
     pub(super) bell: Arc<Notify>,
+    pub(super) chance: Chance,
 }
 
 /// Why a consumer ended although nobody asked it to.
@@ -108,7 +109,7 @@ impl Consumer {
 
     /// A publisher whose dead letter destination is there.
     async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
-        persist("reach the dead letter destination", || async {
+        persist(&self.chance, "reach the dead letter destination", || async {
             let publisher = self.dead_letter_broker.publisher().await?;
             publisher.check(&self.policy.dead_letter).await?;
             Ok(publisher)
@@ -119,7 +120,7 @@ impl Consumer {
     async fn first_session(&self) -> Result<Arc<Session>, RunError> {
         let subscription = self.subscription();
         let open = || Session::open(&*self.broker, &subscription);
-        let session = persist("subscribe", open).await?;
+        let session = persist(&self.chance, "subscribe", open).await?;
         let facts = Facts {
             policy: &self.policy,
             store: None,
@@ -172,7 +173,7 @@ const _: () = {
 };
 
 /// Repeats a call at start for as long as the broker is unavailable.
-async fn persist<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, BrokerError>
+async fn persist<T, F>(chance: &Chance, what: &str, call: impl Fn() -> F) -> Result<T, BrokerError>
 where
     F: Future<Output = Result<T, BrokerError>>,
 {
@@ -182,7 +183,7 @@ where
             Err(BrokerError::Unavailable(error)) => {
                 failures += 1;
                 tracing::warn!(failures, %error, "cannot {what} yet");
-                tokio::time::sleep(probe_pause(failures)).await;
+                tokio::time::sleep(chance.pause(failures)).await;
             }
             ended => return ended,
         }

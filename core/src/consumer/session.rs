@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Backoff, Cancellation, Cancelled,
     broker::{Broker, BrokerError, Capabilities, Hold, Source, Subscription},
+    chance::Chance,
 };
 
 /// A source and the end of its life.
@@ -36,13 +37,13 @@ impl Session {
     pub(crate) async fn reopen(
         broker: &dyn Broker,
         subscription: &Subscription,
+        chance: &Chance,
     ) -> Result<Arc<Self>, BrokerError> {
         let backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let wait = backoff.wait(attempt, rand::random()).unwrap_or_default();
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(chance.wait(&backoff, attempt)).await;
             match Self::open(broker, subscription).await {
                 Err(BrokerError::Unavailable(error)) => {
                     tracing::warn!(attempt, %error, "cannot subscribe");

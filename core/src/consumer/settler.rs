@@ -11,12 +11,12 @@ use super::{
     RunError,
     flights::{Flights, Permit},
     health::{Health, Outage},
-    room::probe_pause,
     session::{CALL_DEADLINE, Session},
 };
 use crate::{
     Cancelled,
     broker::{Hold, Settle, SettleError, Settlement},
+    chance::Chance,
     middleware::Meters,
 };
 
@@ -35,6 +35,7 @@ pub(crate) struct Settler {
     pub(crate) flights: Arc<Flights>,
     pub(crate) health: Health,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) chance: Chance,
     /// How often holds are looked at.
     pub(crate) hold: Hold,
 }
@@ -143,7 +144,7 @@ impl Settler {
             SettleError::Stale => None,
             SettleError::Unavailable(error) => {
                 tracing::debug!(%error, failures, "not settled yet");
-                let at = Instant::now() + probe_pause(failures);
+                let at = Instant::now() + self.chance.pause(failures);
                 Some(Again { leaving, at, failures, _outage: Some(self.health.outage("broker")) })
             }
             SettleError::Refused(error) => {

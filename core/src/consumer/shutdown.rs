@@ -51,6 +51,7 @@ fn signalled() -> io::Result<impl Future<Output = ()> + Send> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
+            biased;
             _ = term.recv() => {}
             _ = int.recv() => {}
         }

@@ -351,6 +351,7 @@ impl RedriveReport {
 
 async fn idle_or(stop: Pin<&mut impl Future<Output = ()>>, idle: Duration) {
     tokio::select! {
+        biased;
         () = stop => {}
         () = tokio::time::sleep(idle) => {}
     }

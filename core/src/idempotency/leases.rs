@@ -73,6 +73,7 @@ impl Leases {
         let mut renewals = FuturesUnordered::new();
         loop {
             tokio::select! {
+                biased;
                 _ = tick.tick() => {
                     renewals.extend(self.due().into_iter().map(|(number, entry)| self.renew(number, entry)));
                 }

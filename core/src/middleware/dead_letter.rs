@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     Cause, Delivery, Failure, Middleware, Outcome, Process, Reason,
     broker::{Publish, PublishError},
-    consumer::{Patience, Room, probe_pause},
+    consumer::{Patience, Room},
     dead_letter::Story,
     idempotency::End,
     store::{Note, Written},
@@ -78,7 +78,7 @@ impl DeadLetters {
                 }
             }
             probe += 1;
-            let pause = tokio::time::sleep(probe_pause(probe));
+            let pause = tokio::time::sleep(self.room.pause(probe));
             self.room.wait(delivery, pause).await?;
         }
     }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::{
     Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Retry, breaker::Breaker,
+    chance::Chance,
 };
 
 /// Turns [`Outcome::Failed`] into what the policy makes of it.
@@ -31,6 +32,7 @@ impl Middleware for Decide {
 pub(crate) struct Decider {
     pub(crate) retry: Arc<Retry>,
     pub(crate) breaker: Arc<Breaker>,
+    pub(crate) chance: Chance,
 }
 
 impl Decider {
@@ -51,7 +53,7 @@ impl Decider {
             let after = Some(std::time::Duration::ZERO);
             return Outcome::Release { cause: Cause::Unavailable(dependency), after };
         }
-        self.retry.decide(failure, delivery.attempt(), delivery.age(), rand::random())
+        self.retry.decide(failure, delivery.attempt(), delivery.age(), self.chance.draw())
     }
 }
 

@@ -32,7 +32,7 @@ impl Middleware for Retrying {
                 Outcome::Retry { after, .. } => *after,
                 Outcome::Release { cause: Cause::Busy, after: Some(lease) } => {
                     busy += 1;
-                    ask_again(busy).min(*lease)
+                    self.ask_again(busy).min(*lease)
                 }
                 Outcome::Release { after: Some(after), .. } => *after,
                 _ => return outcome,
@@ -45,14 +45,6 @@ impl Middleware for Retrying {
             }
         }
     }
-}
-
-/// The owner mostly ends long before its lease does, so it is worth asking earlier.
-fn ask_again(times: u32) -> Duration {
-    Backoff::exponential(Duration::from_millis(50), Duration::from_secs(5))
-        .floor(Duration::from_millis(5))
-        .wait(times, rand::random())
-        .unwrap_or_default()
 }
 
 impl Retrying {
@@ -70,6 +62,15 @@ impl Retrying {
                 Err(_) => self.room.wait(delivery, self.breaker.admit()).await,
             };
         }
+    }
+
+    /// The owner mostly ends long before its lease does, so it is worth asking earlier.
+    fn ask_again(&self, times: u32) -> Duration {
+        const FIRST: Duration = Duration::from_millis(50);
+        const LONGEST: Duration = Duration::from_secs(5);
+        const SHORTEST: Duration = Duration::from_millis(5);
+        let backoff = Backoff::exponential(FIRST, LONGEST).floor(SHORTEST);
+        self.room.chance().wait(&backoff, times)
     }
 
     fn waits_in_place(&self, after: Duration) -> bool {

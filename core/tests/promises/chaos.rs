@@ -36,7 +36,8 @@ impl Handler for Effects {
     }
 }
 
-async fn life(seed: u64) {
+/// Returns what happened, in order.
+async fn life(seed: u64) -> Vec<String> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut broker = MockBroker::new().seed(seed).visibility(Duration::from_secs(20));
     broker = match seed % 4 {
@@ -66,6 +67,7 @@ async fn life(seed: u64) {
                 ))
                 .max_attempts(60),
             )
+            .seed(seed)
             .concurrency(4);
         broker.start(stored.build(broker.clone()).unwrap())
     };
@@ -121,6 +123,9 @@ async fn life(seed: u64) {
     });
     assert_eq!(others.count(), 0, "healthy messages in the dead letters, seed {seed}");
     assert!(letters.iter().any(|letter| letter.message().payload.as_deref() == Some(b"not JSON")));
+    let mut happened = effects.entries();
+    happened.extend([broker.deliveries(SOURCE).to_string(), letters.len().to_string()]);
+    happened
 }
 
 #[test]
@@ -131,12 +136,23 @@ fn nothing_is_lost_or_doubled_whatever_happens() {
         Err(_) => (0, 150),
     };
     for seed in first..first + seeds {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
         println!("seed {seed}");
-        runtime.block_on(life(seed));
+        run(seed);
+    }
+}
+
+fn run(seed: u64) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(life(seed))
+}
+
+#[test]
+fn a_seed_can_be_repeated() {
+    for seed in 0..10 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
     }
 }

@@ -15,7 +15,7 @@ const STRIKES: u64 = 50_000;
 
 /// The embedded broker: loses acks, delivers twice, fails publishes and loses their confirmations.
 pub(crate) fn broker(seed: u64) -> MockBroker {
-    let broker = MockBroker::new().seed(seed).visibility(VISIBILITY);
+    let broker = MockBroker::new().seed(seed).visibility(VISIBILITY).forget_settled();
     let chaos = Chaos::none(seed)
         .lost_acks(0.002)
         .duplicates(0.01)

@@ -87,13 +87,12 @@ impl Plan {
 
     /// SplitMix64 (Steele, Lea, Flood 2014) of seed, message and question.
     fn draw(self, number: u64, question: u64) -> u64 {
-        let mixed = [self.seed, number, question].into_iter().fold(0_u64, |state, word| {
+        [self.seed, number, question].into_iter().fold(0_u64, |state, word| {
             let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^ (z >> 31)
-        });
-        mixed
+        })
     }
 }
 

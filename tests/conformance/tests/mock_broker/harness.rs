@@ -14,46 +14,32 @@ use steadfast_conformance::broker::BrokerHarness;
 use steadfast_mock::MockBroker;
 
 /// A mock broker of its own for each case.
-pub struct MockHarness {
+pub(crate) struct MockHarness {
     mock: MockBroker,
     broker: Arc<dyn Broker>,
     topics: AtomicU32,
-    strict: bool,
-    patience: Duration,
-    delay: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) delay: Duration,
 }
 
 impl MockHarness {
-    /// A mock in virtual time, with these settings.
-    pub fn new(settings: fn(MockBroker) -> MockBroker) -> Self {
+    /// A mock with these settings, in virtual time.
+    pub(crate) fn new(settings: fn(MockBroker) -> MockBroker) -> Self {
         Self::around(settings(MockBroker::new()), |mock| Arc::new(mock))
     }
 
     /// A mock of which the suite gets what becomes of it in your hands.
-    pub fn around(mock: MockBroker, wrap: impl FnOnce(MockBroker) -> Arc<dyn Broker>) -> Self {
+    pub(crate) fn around(
+        mock: MockBroker,
+        wrap: impl FnOnce(MockBroker) -> Arc<dyn Broker>,
+    ) -> Self {
         Self {
             broker: wrap(mock.clone()),
             mock,
             topics: AtomicU32::new(0),
-            strict: false,
             patience: Duration::from_secs(600),
             delay: Duration::from_secs(1),
         }
-    }
-
-    /// Topics do not come into being by themselves.
-    #[must_use]
-    pub fn strict(mut self) -> Self {
-        self.strict = true;
-        self
-    }
-
-    /// For a clock that is not paused: a hold must end soon.
-    #[must_use]
-    pub fn in_real_time(mut self) -> Self {
-        self.patience = Duration::from_secs(20);
-        self.delay = Duration::from_millis(200);
-        self
     }
 }
 
@@ -90,7 +76,9 @@ impl BrokerHarness for MockHarness {
     }
 
     async fn missing_topic(&self) -> Option<String> {
-        self.strict.then(|| "no-such-topic".to_owned())
+        let name = "no-such-topic";
+        let publisher = self.mock.publisher().await.ok()?;
+        publisher.check(name).await.is_err().then(|| name.to_owned())
     }
 
     async fn disconnect(&self) -> bool {

@@ -86,7 +86,7 @@ pub async fn an_exhausted_message_tells_its_attempts(harness: &dyn BrokerHarness
     assert_eq!((story.reason, &*story.failure_kind), (Reason::Exhausted, "transient"));
     assert_eq!(story.attempts, 3);
     assert_eq!(stage.ledger.attempts_of("m1"), [1, 2, 3]);
-    assert!(story.history.last_failed > story.history.first_failed || stage.delay().is_zero());
+    assert!(story.history.last_failed >= story.history.first_failed);
     Ok(())
 }
 
