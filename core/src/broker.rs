@@ -231,12 +231,15 @@ pub struct Capabilities {
     pub max_delay: Option<Duration>,
     /// The broker's patience with an unsettled delivery.
     pub hold: Hold,
+    /// Whether a delay is kept by a copy, which carries the attempts in its headers
+    /// ([`Settle::retry_copy`]), not by the original.
+    pub delays_by_copy: bool,
     /// Whether deliveries carry the broker's count.
     pub counts_deliveries: bool,
     /// After how many deliveries the broker itself takes a message away.
     pub delivery_limit: Option<u32>,
-    /// Whether every message has an id that stays the same however often it is delivered, copied
-    /// or redriven by us.
+    /// Whether every message has an id that stays the same however often it is delivered. (Retry
+    /// copies and redrives carry the first id with them.)
     pub stable_message_ids: bool,
     /// Largest message that a destination of this broker takes, in bytes.
     pub max_message_bytes: Option<usize>,
@@ -248,6 +251,7 @@ impl Default for Capabilities {
         Self {
             ordered: false,
             max_delay: None,
+            delays_by_copy: false,
             hold: Hold::Unlimited,
             counts_deliveries: false,
             delivery_limit: None,

@@ -38,6 +38,8 @@ pub struct Delivery {
     pub(crate) lane: Option<Bytes>,
     pub(crate) conclusion: Option<Conclusion>,
     pub(crate) failed_here: bool,
+    /// Whether the last failed attempt stands in a record.
+    pub(crate) recorded: bool,
     pub(crate) history: History,
     received: Instant,
     age_at_receipt: Option<Duration>,
@@ -65,6 +67,7 @@ impl Delivery {
             lane: None,
             conclusion: None,
             failed_here: false,
+            recorded: false,
             history: History::default(),
             received: Instant::now(),
             lent: Vec::new(),

@@ -83,6 +83,16 @@ pub(crate) fn write_retry(
     }
 }
 
+/// Takes the id away under which a redriven message was first published.
+pub(crate) fn take_redriven_id(headers: &mut Headers) -> Option<String> {
+    if headers.first(REASON).is_some() || headers.first(REDRIVES).is_none() {
+        return None;
+    }
+    let id = headers.text(MESSAGE_ID)?.to_owned();
+    headers.remove(MESSAGE_ID);
+    Some(id)
+}
+
 /// What a retry copy said of its original.
 pub(crate) struct RetryCopy {
     pub(crate) origin: Origin,

@@ -174,6 +174,7 @@ impl Config {
             Delays::ByCopy => Some(Duration::MAX),
             Delays::Never => None,
         };
+        capabilities.delays_by_copy = matches!(self.delays, Delays::ByCopy);
         capabilities.hold = self.hold;
         capabilities.counts_deliveries = self.counts_deliveries;
         capabilities.delivery_limit = self.delivery_limit;

@@ -357,7 +357,7 @@ fn assemble<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack>(
         breaker: Arc::clone(&decider.breaker),
         room: room.clone(),
         ordered: policy.ordered_by.is_some(),
-        max_delay: parts.max_delay,
+        source: parts.source,
     };
     let process = layer(retrying, process);
     let process = outer.around(layer(dead_letters.clone(), process));

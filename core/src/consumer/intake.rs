@@ -183,4 +183,7 @@ fn restore(delivery: &mut Delivery) {
         delivery.history = copy.history;
         delivery.restore_origin(copy.origin);
     }
+    if let Some(id) = headers::take_redriven_id(&mut delivery.message.headers) {
+        delivery.origin.message_id = Some(id);
+    }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Cancellation, Cancelled,
     breaker::Breaker,
-    broker::Publish,
+    broker::{Capabilities, Publish},
     idempotency::Leases,
     middleware::{DeadLetters, Decider, Meters},
     store::Store,
@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) policy: Arc<Policy>,
     pub(crate) system: &'static str,
-    pub(crate) max_delay: Option<Duration>,
+    pub(crate) source: Capabilities,
     pub(crate) room: Room,
     pub(crate) decider: Decider,
     pub(crate) dead_letters: DeadLetters,
@@ -96,7 +96,7 @@ impl Operation {
         let work = assemble(Parts {
             policy: Arc::clone(&policy),
             system: broker.system(),
-            max_delay: session.capabilities().max_delay,
+            source: session.capabilities().clone(),
             room: room.clone(),
             decider: Decider {
                 retry: Arc::new(policy.retry.clone()),

@@ -176,6 +176,9 @@ impl Story {
         message.headers.retain(|name| !STORY.contains(&name));
         headers::take_retry(&mut message.headers);
         message.headers.append(headers::REDRIVES, (self.redrives + 1).to_string());
+        if let Some(id) = &self.origin.message_id {
+            message.headers.append(headers::MESSAGE_ID, id.clone());
+        }
         Some(message)
     }
 

@@ -20,6 +20,7 @@ pub(crate) type Filter = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
 
 impl<C: Codec<M>, M: Send + 'static> Middleware for Decode<C, M> {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        delivery.recorded = false;
         let examined = std::panic::catch_unwind(AssertUnwindSafe(|| self.examine(delivery)));
         match examined {
             Ok(Ok(Some(message))) => delivery.decoded = Some(Box::new(message)),

@@ -157,7 +157,10 @@ impl<M: 'static> Idempotency<M> {
         }
         let Some(held) = delivery.held.take() else { return outcome };
         match self.room.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await {
-            Ok(Written::Applied) => outcome,
+            Ok(Written::Applied) => {
+                delivery.recorded = true;
+                outcome
+            }
             Ok(Written::Fenced) => Outcome::release(Cancelled::LeaseLost.into()),
             Err(_) => Outcome::release(Cause::Unknown),
         }

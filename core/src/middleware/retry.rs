@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Backoff, Cancelled, Cause, Delivery, Middleware, Outcome, Process, Retry,
     breaker::{Breaker, Pass},
+    broker::Capabilities,
     consumer::Room,
 };
 
@@ -14,8 +15,7 @@ pub(crate) struct Retrying {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) room: Room,
     pub(crate) ordered: bool,
-    /// The longest delay that the broker keeps, if it can delay at all.
-    pub(crate) max_delay: Option<Duration>,
+    pub(crate) source: Capabilities,
 }
 
 impl Middleware for Retrying {
@@ -37,11 +37,11 @@ impl Middleware for Retrying {
                 Outcome::Release { after: Some(after), .. } => *after,
                 _ => return outcome,
             };
-            if !self.waits_in_place(after) {
+            if !self.waits_in_place(delivery, &outcome, after) {
                 return outcome;
             }
             if let Err(reason) = self.room.wait(delivery, tokio::time::sleep(after)).await {
-                return given_back(outcome, reason.into());
+                return self.given_back(delivery, outcome, reason.into());
             }
         }
     }
@@ -73,20 +73,33 @@ impl Retrying {
         self.room.chance().wait(&backoff, times)
     }
 
-    fn waits_in_place(&self, after: Duration) -> bool {
-        if self.ordered || after.is_zero() {
+    fn waits_in_place(&self, delivery: &Delivery, outcome: &Outcome, after: Duration) -> bool {
+        if self.ordered || after.is_zero() || !self.is_counted(delivery, outcome) {
             return true;
         }
-        let broker_can = self.max_delay.is_some_and(|longest| after <= longest);
+        let broker_can = self.source.max_delay.is_some_and(|longest| after <= longest);
         !broker_can || (after <= self.retry.in_place() && self.room.has_share())
     }
-}
 
-/// The failure is recorded, so a wait that is broken off hands the message back with the rest of
-/// its delay; nothing else was counted.
-fn given_back(outcome: Outcome, cause: Cause) -> Outcome {
-    match outcome {
-        Outcome::Retry { .. } => outcome,
-        _ => Outcome::release(cause),
+    /// Whether a failed attempt is known to whoever gets the message next. One that is not, handed
+    /// back, would be the first attempt again, for ever.
+    fn is_counted(&self, delivery: &Delivery, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Retry { .. } => {
+                delivery.recorded || self.source.counts_deliveries || self.source.delays_by_copy
+            }
+            _ => true,
+        }
+    }
+
+    /// What a wait becomes that is broken off. A failure that is counted keeps its delay; but in
+    /// order nothing may be put behind what follows it, as a copy would be.
+    fn given_back(&self, delivery: &Delivery, outcome: Outcome, cause: Cause) -> Outcome {
+        match outcome {
+            Outcome::Retry { .. } if !self.ordered && self.is_counted(delivery, &outcome) => {
+                outcome
+            }
+            _ => Outcome::release(cause),
+        }
     }
 }
