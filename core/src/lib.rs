@@ -48,3 +48,7 @@ pub use self::{
     retry::Retry,
     trace_context::TraceContext,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

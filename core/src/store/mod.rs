@@ -27,17 +27,20 @@
 //! record is kept from its end for as long as the claim's retention; a dead one answers as dead
 //! until it is reaped. A re-armed record keeps its fence and its history.
 
+mod id;
 mod memory;
 mod record;
+mod shared;
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, time::Duration};
 
 use async_trait::async_trait;
 
-pub(crate) use self::record::check_name;
+pub(crate) use self::id::check_name;
 pub use self::{
+    id::{Digest, Key, RecordId, Scope},
     memory::{MemoryStore, MemoryTransaction},
-    record::{Claim, Digest, Grant, Key, Note, Owner, Record, RecordId, Scope, State, Token},
+    record::{Claim, Grant, Note, Owner, Record, State, Token},
 };
 use crate::broker::BoxError;
 
@@ -94,64 +97,6 @@ pub trait Store: Send + Sync + 'static {
     fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
         let _ = (id, token);
         None
-    }
-}
-
-#[async_trait]
-impl<S: Store + ?Sized> Store for Arc<S> {
-    fn lends_transactions(&self) -> bool {
-        (**self).lends_transactions()
-    }
-
-    async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
-        (**self).claim(claim).await
-    }
-
-    async fn extend(
-        &self,
-        id: &RecordId,
-        token: &Token,
-        lease: Duration,
-    ) -> Result<Written, StoreError> {
-        (**self).extend(id, token, lease).await
-    }
-
-    async fn complete(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
-        (**self).complete(id, token).await
-    }
-
-    async fn fail(
-        &self,
-        id: &RecordId,
-        token: &Token,
-        after: Duration,
-        note: &Note,
-    ) -> Result<Written, StoreError> {
-        (**self).fail(id, token, after, note).await
-    }
-
-    async fn release(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
-        (**self).release(id, token).await
-    }
-
-    async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError> {
-        (**self).bury(id, token, note).await
-    }
-
-    async fn rearm(&self, id: &RecordId, fence: Option<u64>) -> Result<Written, StoreError> {
-        (**self).rearm(id, fence).await
-    }
-
-    async fn look(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
-        (**self).look(id).await
-    }
-
-    async fn reap(&self, limit: usize) -> Result<usize, StoreError> {
-        (**self).reap(limit).await
-    }
-
-    fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
-        (**self).lend(id, token)
     }
 }
 

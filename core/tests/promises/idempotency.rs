@@ -63,6 +63,30 @@ async fn a_success_that_cannot_be_recorded_is_not_acked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_success_that_was_never_recorded_stays_in_the_broker() {
+    let broker = broker_with(&["a"]);
+    let store = FaultyStore::new(MemoryStore::new());
+    let begun = Ledger::default();
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let store = store.clone();
+            move |_, _| {
+                store.take_down();
+                std::future::ready(Ok(()))
+            }
+        },
+    };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id());
+    let consumer = stored.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let running = broker.start(consumer);
+    health.down("store").await;
+    running.stop().await.unwrap();
+    assert_eq!((begun.count("a"), broker.backlog(SOURCE)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_reply_does_not_make_the_claim_busy_against_itself() {
     let broker = broker_with(&["a"]);
     let store = FaultyStore::new(MemoryStore::new());
@@ -137,7 +161,8 @@ async fn a_stale_owner_changes_nothing_and_its_effects_roll_back() {
     broker.until("the first attempt", |_| begun.count("a") == 1).await;
     // The first owner cannot renew its lease, and another one takes over behind its back.
     store.take_down();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    // Not at a moment of renewal: it is the completion that must find out.
+    tokio::time::sleep(Duration::from_secs(61)).await;
     let digest = Digest::of(order("a").payload.as_ref());
     let lease = Duration::from_secs(10_000);
     let claim = Claim::new(record("a"), digest, lease, lease);

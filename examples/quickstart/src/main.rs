@@ -59,3 +59,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_shows_this_program() {
+        let program = include_str!("main.rs").split("\n#[cfg(test)]").next().unwrap();
+        let shown = program.split_once("\n\n").unwrap().1.trim_end();
+        assert!(include_str!("../../../README.md").contains(shown));
+    }
+}

@@ -61,7 +61,7 @@ impl Shown {
 fn describe(letter: &Message, story: &Story) -> String {
     let id = letter.headers.text(DELIVERY).unwrap_or_default();
     let event = letter.headers.text(EVENT).unwrap_or_default();
-    let mut line = format!("{id}  {event}  {}, {} attempts", story.reason, story.attempts);
+    let mut line = format!("{id}  {event}  {} (attempts: {})", story.reason, story.attempts);
     if let Some(error) = &story.history.last_error {
         // Error texts may quote the body, so they are made fit for a terminal.
         let error: String = error.escape_debug().take(LONGEST_ERROR).collect();

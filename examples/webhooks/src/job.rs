@@ -24,8 +24,7 @@ use crate::{
 
 /// The topic that webhooks are published to.
 pub(crate) const SOURCE: &str = "webhooks";
-/// The topic that dead letters go to.
-pub(crate) const DEAD: &str = "webhooks.dead";
+const DEAD: &str = "webhooks.dead";
 const GROUP: &str = "webhooks";
 /// How long a record is remembered: much longer than a copy stays in the broker, and short enough to
 /// bound the memory of a long run.

@@ -71,7 +71,9 @@ async fn run(options: Options) -> ExitCode {
     let end = job.run(webhooks).await;
     drop(progress);
     let report = Report::on(&job, started.elapsed());
-    say(&report.text);
+    if job.tally.sent.get() > 0 {
+        say(&report.text);
+    }
     match end {
         End::Interrupted => complain("stopped by a signal: this is how far it came", INTERRUPTED),
         End::Failed(error) => complain(&error.to_string(), FAILED),

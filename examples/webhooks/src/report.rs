@@ -35,12 +35,12 @@ impl Report {
         let mut text = headline(&account, tally, elapsed);
         let sections =
             [deliveries(tally), kinds(&account, &counts), dead(&account, verdict.cut_intact)];
-        for section in sections {
-            // Writing to a String does not fail.
+        // Writing to a String does not fail.
+        for section in sections.iter().filter(|section| !section.is_empty()) {
             let _ = write!(text, "\n{section}");
         }
         let stories = job.shown.lines();
-        if job.shown.most > 0 {
+        if !stories.is_empty() {
             let _ = writeln!(text, "\nthe first {} dead letters, as they came", stories.len());
         }
         for story in stories {
@@ -68,7 +68,8 @@ fn deliveries(tally: &Tally) -> Table {
     table.row("duplicate of one done", &[tally.duplicates_of_done.get()], "");
     table.row("duplicate of one dead", &[tally.duplicates_of_dead.get()], "");
     table.row("ignored", &[tally.ignored.get()], "");
-    table.row("dead-lettered", &[tally.dead.get()], "");
+    let words = "each copy of an undecodable body: it has no record";
+    table.row("dead-lettered", &[tally.dead.get()], words);
     let words = "to be delivered again: a connection broke, or an outage";
     table.row("given back", &[tally.given_back.get()], words);
     table
@@ -136,4 +137,45 @@ fn summary(tally: &Tally, verdict: &Verdict) -> String {
         "sent={sent} done={done} duplicates={duplicates} retried={retried} dead={dead} \
          lost={lost} doubled={doubled}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{manifest::Manifest, plan::Fate};
+
+    #[test]
+    fn the_last_line_has_its_names_in_their_order() {
+        let tally = Tally::default();
+        (0..3).for_each(|_| tally.sent.up());
+        tally.duplicates_of_dead.up();
+        tally.duplicates_of_done.up();
+        let verdict = Verdict { done: 1, lost: 4, doubled: 5, ..Verdict::default() };
+        let line = "sent=3 done=1 duplicates=2 retried=0 dead=0 lost=4 doubled=5";
+        assert_eq!(summary(&tally, &verdict), line);
+    }
+
+    #[test]
+    fn rare_kinds_are_summed_up_and_special_ones_come_last() {
+        let manifest = Manifest::default();
+        for n in 0..=SHOWN_KINDS {
+            manifest.publishing(UNWANTED, Fate::Ignored, None);
+            manifest.publishing("push", Fate::Done, None);
+            manifest.publishing(&format!("kind_{n:02}"), Fate::Done, None);
+        }
+        manifest.ignored(0);
+        let account = manifest.account();
+        let mut counts = vec![0; account.messages.len()];
+        counts[1] = 1;
+        let shown = kinds(&account, &counts).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], "webhooks by event  all  done  dead  ignored");
+        assert_eq!(lines[1], "  push              13     1     0        0");
+        assert_eq!(lines[13], "  2 other kinds      2     0     0        0");
+        assert_eq!(
+            lines[14],
+            "  ping              13     0     0        1  not wanted by the filter"
+        );
+        assert_eq!(lines.len(), 15);
+    }
 }

@@ -19,6 +19,11 @@ impl Table {
         Self(vec![Row { name: name.to_owned(), numbers, words: String::new() }])
     }
 
+    /// Whether it has a head only.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() < 2
+    }
+
     pub(crate) fn row(&mut self, name: &str, numbers: &[u64], words: &str) {
         let numbers = numbers.iter().copied().map(grouped).collect();
         self.0.push(Row { name: format!("  {name}"), numbers, words: words.to_owned() });

@@ -67,20 +67,20 @@ impl Verdict {
         let mut note = |found: &Found, what: &str| {
             if found.count > 0 {
                 let (count, first) = (found.count, plan.delivery_id(found.first));
-                verdict.problems.push(format!("{count} {what}, the first is {first}"));
+                verdict.problems.push(format!("{what}: {count}, the first is {first}"));
             }
         };
-        note(&lost, "webhooks ended nowhere");
-        note(&doubled, "webhooks took effect more than once");
-        note(&misplaced, "webhooks ended where they should not have");
+        note(&lost, "webhooks that ended nowhere");
+        note(&doubled, "webhooks that took effect more than once");
+        note(&misplaced, "webhooks that ended where they should not");
         let missing = Found { count: account.cut.len() as u64, first: first_missing(account) };
-        note(&missing, "cut bodies are not in the dead letters");
+        note(&missing, "cut bodies that are not in the dead letters");
         for (count, what) in [
-            (account.changed, "cut bodies lie in the dead letters with other bytes"),
-            (account.strangers, "dead letters tell no story, or belong to no webhook"),
+            (account.changed, "cut bodies that lie in the dead letters with other bytes"),
+            (account.strangers, "dead letters that tell no story, or belong to no webhook"),
         ] {
             if count > 0 {
-                verdict.problems.push(format!("{count} {what}"));
+                verdict.problems.push(format!("{what}: {count}"));
             }
         }
         verdict
@@ -140,11 +140,10 @@ mod tests {
         let manifest = published(&[Fate::Done; 4]);
         let verdict = verdict(&manifest, &[1, 0, 3, 2]);
         assert_eq!((verdict.lost, verdict.doubled), (1, 3));
-        assert_eq!(
-            verdict.problems[0],
-            "1 webhooks ended nowhere, the first is 00000000-5eed-4fa5-8000-000000000001"
-        );
-        assert!(verdict.problems[1].starts_with("2 webhooks took effect more than once"));
+        let first =
+            "webhooks that ended nowhere: 1, the first is 00000000-5eed-4fa5-8000-000000000001";
+        assert_eq!(verdict.problems[0], first);
+        assert!(verdict.problems[1].starts_with("webhooks that took effect more than once: 2, "));
     }
 
     #[test]

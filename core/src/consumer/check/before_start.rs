@@ -1,68 +1,9 @@
-//! What is refused at start (P16): one list of rules, each a function with its words.
+//! The rules that need no broker.
 
-use std::fmt;
+use super::{super::policy::Policy, Facts, Finding};
+use crate::store::check_name;
 
-use super::policy::Policy;
-use crate::{
-    broker::{Capabilities, Hold},
-    store::{Scope, check_name},
-};
-
-/// One setting that does not fit, with what would.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The setting, as the builder names it.
-    pub setting: &'static str,
-    /// Its value.
-    pub found: String,
-    /// What it needs to be.
-    pub needed: String,
-    /// Why.
-    pub why: &'static str,
-}
-
-/// Everything that does not fit, not only the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Findings(pub Vec<Finding>);
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration is refused:")?;
-        for Finding { setting, found, needed, why } in &self.0 {
-            write!(f, "\n  {setting} is {found}: needs {needed}, because {why}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Findings {}
-
-/// What the rules look at.
-pub(crate) struct Facts<'a> {
-    pub(crate) policy: &'a Policy,
-    /// Whether there is a store, and whether it lends transactions.
-    pub(crate) store: Option<bool>,
-    pub(crate) has_dedup_key: bool,
-    pub(crate) dedup_by_message_id: bool,
-}
-
-/// Applies the rules that need no broker.
-pub(crate) fn before_start(facts: &Facts<'_>) -> Result<(), Findings> {
-    collect(BEFORE_START.iter().filter_map(|rule| rule(facts)))
-}
-
-/// Applies the rules about what the broker can do.
-pub(crate) fn at_start(facts: &Facts<'_>, capabilities: &Capabilities) -> Result<(), Findings> {
-    collect(AT_START.iter().filter_map(|rule| rule(facts, capabilities)))
-}
-
-fn collect(findings: impl Iterator<Item = Finding>) -> Result<(), Findings> {
-    let findings: Vec<_> = findings.collect();
-    if findings.is_empty() { Ok(()) } else { Err(Findings(findings)) }
-}
-
-const BEFORE_START: [fn(&Facts<'_>) -> Option<Finding>; 15] = [
+pub(super) const RULES: [fn(&Facts<'_>) -> Option<Finding>; 15] = [
     name_is_a_name,
     group_is_a_name,
     source_is_given,
@@ -78,13 +19,6 @@ const BEFORE_START: [fn(&Facts<'_>) -> Option<Finding>; 15] = [
     transactions_have_a_store_that_lends,
     waiting_share_is_a_share,
     breaker_can_open,
-];
-
-const AT_START: [fn(&Facts<'_>, &Capabilities) -> Option<Finding>; 4] = [
-    order_is_kept_by_the_source,
-    message_ids_are_stable,
-    delivery_limit_leaves_room,
-    hold_outlasts_waits_and_timeout,
 ];
 
 fn name_is_a_name(facts: &Facts<'_>) -> Option<Finding> {
@@ -249,67 +183,5 @@ fn breaker_can_open(facts: &Facts<'_>) -> Option<Finding> {
         found,
         needed: "a ratio above 0 and up to 1, and a window of at least 1".into(),
         why: "an outage would not be noticed, or everything would be one",
-    })
-}
-
-fn order_is_kept_by_the_source(facts: &Facts<'_>, source: &Capabilities) -> Option<Finding> {
-    (facts.policy.ordered_by.is_some() && !source.ordered).then(|| Finding {
-        setting: "ordered_by",
-        found: "set".into(),
-        needed: "a source that keeps order, or no ordered_by".into(),
-        why: "this source gives messages of one key out of order, or to several consumers at once",
-    })
-}
-
-fn message_ids_are_stable(facts: &Facts<'_>, source: &Capabilities) -> Option<Finding> {
-    (facts.dedup_by_message_id && !source.stable_message_ids).then(|| Finding {
-        setting: "dedup_key",
-        found: "message_id".into(),
-        needed: "a header or a field of the message".into(),
-        why: "on this source a message gets a new id when it is copied or redriven",
-    })
-}
-
-fn delivery_limit_leaves_room(facts: &Facts<'_>, source: &Capabilities) -> Option<Finding> {
-    /// Deliveries that are not attempts: busy elsewhere, shutdown, prefetch.
-    const MARGIN: u32 = 5;
-    let needed = facts.policy.retry.attempts().saturating_add(MARGIN);
-    let limit = source.delivery_limit?;
-    (limit < needed).then(|| Finding {
-        setting: "the broker's delivery limit",
-        found: limit.to_string(),
-        needed: format!("retry.max_attempts and a margin of {MARGIN}: {needed}"),
-        why: "the broker would take messages away before the policy has decided",
-    })
-}
-
-fn hold_outlasts_waits_and_timeout(facts: &Facts<'_>, source: &Capabilities) -> Option<Finding> {
-    let policy = facts.policy;
-    let hold = match source.hold {
-        Hold::Fixed(hold) | Hold::Extendable { total: Some(hold), .. } => hold,
-        _ => return None,
-    };
-    let longest = policy.retry.longest_wait();
-    let handed_over =
-        policy.ordered_by.is_none() && source.max_delay.is_some_and(|most| longest <= most);
-    let in_place = if handed_over { longest.min(policy.retry.in_place()) } else { longest };
-    let needed = policy.timeout.saturating_add(policy.grace).saturating_add(in_place);
-    (hold <= needed).then(|| Finding {
-        setting: "timeout and retry",
-        found: format!("up to {needed:?} with a message unsettled"),
-        needed: format!("less than {hold:?}, the broker's patience"),
-        why: "the broker would take the message back in the middle of an attempt or a wait",
-    })
-}
-
-/// The scope of the records, once the names have been checked.
-pub(crate) fn scope(policy: &Policy) -> Result<Scope, Findings> {
-    Scope::new(&policy.name, &policy.group, policy.generation).map_err(|words| {
-        Findings(vec![Finding {
-            setting: "name and group",
-            found: words,
-            needed: "shorter names".into(),
-            why: "together they name the scope of the records",
-        }])
     })
 }

@@ -1,0 +1,167 @@
+//! One run of a redrive.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Redrive, RedriveError, RedriveReport};
+use crate::{
+    Delivery, Message, Story,
+    broker::{Demand, Hold, Publish, Settle, Settlement, Source, Subscription},
+    headers,
+};
+
+/// The letters of one run, from receipt to settlement.
+pub(super) struct Run<'a> {
+    redrive: &'a Redrive,
+    dry: bool,
+    /// Marks what this run puts back, so that it does not chase its own tail.
+    mark: String,
+    publisher: Arc<dyn Publish>,
+    source: Arc<dyn Source>,
+    kept: Kept,
+}
+
+/// Letters that stay: held to the end, so that the broker does not hand them out again meanwhile.
+#[derive(Default)]
+struct Kept {
+    deliveries: Vec<Delivery>,
+    extended: Option<Instant>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) async fn begin(redrive: &'a Redrive, dry: bool) -> Result<Self, RedriveError> {
+        let broker = &redrive.broker;
+        let publisher = broker.publisher().await.map_err(RedriveError::Source)?;
+        let subscription =
+            Subscription::new(&redrive.destination, &redrive.group).max_messages(redrive.most);
+        let source = broker.subscribe(&subscription).await.map_err(RedriveError::Source)?;
+        let mark = format!("{:032x}", rand::random::<u128>());
+        Ok(Self { redrive, dry, mark, publisher, source, kept: Kept::default() })
+    }
+
+    /// Gives back what stays.
+    pub(super) async fn end(self) {
+        let kept = self.kept.deliveries.into_iter();
+        let back: Vec<_> = kept.map(|kept| Settle::new(kept, Settlement::Release)).collect();
+        // Those that cannot be handed back come back when their hold ends.
+        let _ = self.source.settle(&back).await;
+        self.source.close().await;
+    }
+
+    /// Redrives until no letter comes, or it is asked to stop.
+    pub(super) async fn all(
+        &mut self,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<RedriveReport, RedriveError> {
+        let mut report = RedriveReport::default();
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / self.redrive.per_second);
+        let mut ended = false;
+        while !ended && report.seen() < self.redrive.most {
+            let source = Arc::clone(&self.source);
+            let mut receiving = source.receive(Demand::new(1, usize::MAX));
+            let received = tokio::select! {
+                biased;
+                received = &mut receiving => received,
+                () = idle_or(stop.as_mut(), self.redrive.idle) => {
+                    ended = true;
+                    source.stop().await;
+                    receiving.await
+                }
+            };
+            for letter in received.map_err(RedriveError::Source)? {
+                self.hold().await;
+                if !self.dry && !ended {
+                    tokio::select! {
+                        biased;
+                        () = stop.as_mut() => ended = true,
+                        _ = pace.tick() => {}
+                    }
+                }
+                match ended {
+                    true => self.kept.deliveries.push(letter),
+                    false => self.one(letter, &mut report).await?,
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    async fn one(
+        &mut self,
+        letter: Delivery,
+        report: &mut RedriveReport,
+    ) -> Result<(), RedriveError> {
+        let story = Story::read(&letter.message);
+        let original = story.as_ref().and_then(|story| story.original(&letter.message));
+        let marked = letter.message.headers.text(headers::REDRIVE_RUN) == Some(&self.mark);
+        let count = match (&story, original) {
+            _ if marked => &mut report.died_again,
+            (Some(story), _) if !(self.redrive.only)(story) => &mut report.filtered,
+            (Some(story), _) if story.redrives >= self.redrive.max_redrives => {
+                &mut report.too_often
+            }
+            (Some(story), Some(mut original)) => {
+                original.headers.set(headers::REDRIVE_RUN, self.mark.clone());
+                if self.dry {
+                    self.kept.deliveries.push(letter);
+                } else {
+                    self.put_back(letter, story, &original).await?;
+                }
+                report.redriven += 1;
+                return Ok(());
+            }
+            _ => &mut report.unfit,
+        };
+        *count += 1;
+        self.kept.deliveries.push(letter);
+        Ok(())
+    }
+
+    async fn put_back(
+        &mut self,
+        letter: Delivery,
+        story: &Story,
+        original: &Message,
+    ) -> Result<(), RedriveError> {
+        if let Some(record) = &story.record {
+            let Some(store) = &self.redrive.store else {
+                self.kept.deliveries.push(letter);
+                return Err(RedriveError::NeedsStore { consumer: story.consumer.clone() });
+            };
+            // A record that is not dead any more was re-armed by a run that was broken off.
+            let _ = store.rearm(record, story.fence).await.map_err(RedriveError::Store)?;
+        }
+        let destination = story.origin.source.to_string();
+        if let Err(error) = self.publisher.publish(&destination, original).await {
+            self.kept.deliveries.push(letter);
+            return Err(RedriveError::Publish { destination, error });
+        }
+        let settled = self.source.settle(&[Settle::new(letter, Settlement::Ack)]).await;
+        match settled.into_iter().next() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(RedriveError::Settle(error.into())),
+            None => Err(RedriveError::Settle("the source gave no answer".into())),
+        }
+    }
+
+    /// Extends the holds of what stays.
+    async fn hold(&mut self) {
+        let Hold::Extendable { each, .. } = self.source.capabilities().hold else { return };
+        let now = Instant::now();
+        if *self.kept.extended.get_or_insert(now) + each / 3 <= now {
+            let receipts: Vec<_> = self.kept.deliveries.iter().map(|kept| kept.receipt).collect();
+            // One that is lost comes back to the broker earlier: it stays in any case.
+            let _ = self.source.extend(&receipts).await;
+            self.kept.extended = Some(now);
+        }
+    }
+}
+
+async fn idle_or(stop: Pin<&mut impl Future<Output = ()>>, idle: Duration) {
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = tokio::time::sleep(idle) => {}
+    }
+}

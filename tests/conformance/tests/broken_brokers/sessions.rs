@@ -1,0 +1,189 @@
+//! Breaches in the life of a session.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use async_trait::async_trait;
+use steadfast::{
+    Delivery,
+    broker::{BrokerError, Capabilities, Demand, Settle, SettleError, Settlement, Source, Subscription},
+};
+
+use crate::bent::Breach;
+
+/// Does not hear a stop.
+pub(crate) struct IgnoresStop;
+
+#[async_trait]
+impl Breach for IgnoresStop {
+    async fn stop(&self, _source: &dyn Source) {}
+}
+
+/// Goes on delivering after a stop, for as long as there is something.
+#[derive(Default)]
+pub(crate) struct DeliversAfterStop(AtomicBool);
+
+#[async_trait]
+impl Breach for DeliversAfterStop {
+    async fn receive(
+        &self,
+        source: &dyn Source,
+        demand: Demand,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        if self.0.load(Ordering::Relaxed) && source.backlog().await? == Some(0) {
+            source.stop().await;
+        }
+        source.receive(demand).await
+    }
+
+    async fn stop(&self, _source: &dyn Source) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Does not tell that the connection is lost: healthy to look at, and deaf.
+pub(crate) struct FallsSilent;
+
+#[async_trait]
+impl Breach for FallsSilent {
+    async fn receive(
+        &self,
+        source: &dyn Source,
+        demand: Demand,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        match source.receive(demand).await {
+            Err(_) => std::future::pending().await,
+            received => received,
+        }
+    }
+}
+
+/// Takes a session that cannot be had for the end of everything.
+pub(crate) struct GivesUpOnCuts;
+
+#[async_trait]
+impl Breach for GivesUpOnCuts {
+    async fn receive(
+        &self,
+        source: &dyn Source,
+        demand: Demand,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        let received = source.receive(demand).await;
+        received.map_err(|error| BrokerError::Misconfigured(error.to_string()))
+    }
+}
+
+/// Fetches ahead, and forgets what it has fetched when it stops.
+#[derive(Default)]
+pub(crate) struct ForgetsWhatItFetched(Mutex<Vec<Delivery>>);
+
+#[async_trait]
+impl Breach for ForgetsWhatItFetched {
+    async fn receive(
+        &self,
+        source: &dyn Source,
+        _demand: Demand,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        let ready = self.0.lock().unwrap().pop();
+        if let Some(delivery) = ready {
+            return Ok(vec![delivery]);
+        }
+        let mut fetched = source.receive(Demand::new(1000, usize::MAX)).await?;
+        let first = fetched.pop();
+        self.0.lock().unwrap().extend(fetched);
+        Ok(first.into_iter().collect())
+    }
+
+    async fn stop(&self, source: &dyn Source) {
+        let fetched: Vec<Delivery> = self.0.lock().unwrap().drain(..).collect();
+        let acks: Vec<Settle> =
+            fetched.into_iter().map(|delivery| Settle::new(delivery, Settlement::Ack)).collect();
+        let _ = source.settle(&acks).await;
+        source.stop().await;
+    }
+}
+
+/// Gives all groups one queue.
+pub(crate) struct KnowsOneGroup;
+
+impl Breach for KnowsOneGroup {
+    fn subscribe(&self, subscription: &mut Subscription) {
+        subscription.group = "all".to_owned();
+    }
+}
+
+/// Gives every member of a group everything.
+#[derive(Default)]
+pub(crate) struct TellsEveryone(AtomicU32);
+
+impl Breach for TellsEveryone {
+    fn subscribe(&self, subscription: &mut Subscription) {
+        let member = self.0.fetch_add(1, Ordering::Relaxed);
+        subscription.group = format!("{}-{member}", subscription.group);
+    }
+}
+
+/// Takes a topic that does not exist for an outage.
+pub(crate) struct WaitsForMissingTopics;
+
+impl Breach for WaitsForMissingTopics {
+    fn refuse(&self, error: BrokerError) -> BrokerError {
+        BrokerError::unavailable(error.to_string())
+    }
+}
+
+/// Refuses without saying what.
+pub(crate) struct RefusesWithoutWords;
+
+impl Breach for RefusesWithoutWords {
+    fn refuse(&self, _error: BrokerError) -> BrokerError {
+        BrokerError::Misconfigured("404".to_owned())
+    }
+}
+
+/// Claims to keep order.
+pub(crate) struct ClaimsOrder;
+
+impl Breach for ClaimsOrder {
+    fn claim(&self, capabilities: &mut Capabilities) {
+        capabilities.ordered = true;
+    }
+}
+
+/// Claims to keep order, and puts what is released in another.
+#[derive(Default)]
+pub(crate) struct ScattersReleases(AtomicU32);
+
+#[async_trait]
+impl Breach for ScattersReleases {
+    fn claim(&self, capabilities: &mut Capabilities) {
+        capabilities.ordered = true;
+    }
+
+    async fn settle(
+        &self,
+        source: &dyn Source,
+        batch: &[Settle],
+    ) -> Vec<Result<(), SettleError>> {
+        let mut scattered = batch.to_vec();
+        for settle in &mut scattered {
+            if settle.settlement == Settlement::Release {
+                let number = self.0.fetch_add(1, Ordering::Relaxed);
+                let delay = std::time::Duration::from_millis(u64::from(9 - number % 10));
+                settle.settlement = Settlement::Requeue { delay, counted: false };
+            }
+        }
+        source.settle(&scattered).await
+    }
+}
+
+/// Claims that larger messages fit than do.
+pub(crate) struct OverstatesItsSize;
+
+impl Breach for OverstatesItsSize {
+    fn claim(&self, capabilities: &mut Capabilities) {
+        capabilities.max_message_bytes = capabilities.max_message_bytes.map(|most| most + 1);
+    }
+}
