@@ -252,3 +252,6 @@ impl Drop for Pass {
         breaker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ pub trait Source: Send + Sync + 'static {
     /// Waits for deliveries. Returns at most `demand.messages`, and stops behind the one that
     /// passes `demand.bytes`. An empty answer means "nothing yet": the consumer asks again.
     ///
-    /// The consumer never drops a pending call; [`Source::stop`] ends it.
+    /// The consumer drops no pending call while the session lives; [`Source::stop`] ends it.
     ///
     /// # Errors
     /// Any error ends the session.

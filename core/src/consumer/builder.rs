@@ -358,6 +358,7 @@ fn assemble<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack>(
         room: room.clone(),
         ordered: policy.ordered_by.is_some(),
         source: parts.source,
+        meters: Arc::clone(&meters),
     };
     let process = layer(retrying, process);
     let process = outer.around(layer(dead_letters.clone(), process));

@@ -8,7 +8,6 @@ use super::{flights::Flight, lanes::Lanes, settler::Leaving};
 use crate::{
     Cancelled, Outcome,
     broker::{Settle, Settlement},
-    middleware::Meters,
 };
 
 /// Hands deliveries from the lanes to the workers, and from the workers to the settler. What it
@@ -16,16 +15,12 @@ use crate::{
 pub(crate) struct Desk {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) leaving: UnboundedSender<Leaving>,
-    pub(crate) meters: Arc<Meters>,
 }
 
 impl Desk {
     /// Sends a delivery out by its outcome. In a lane, what stands behind one that did not end goes
     /// back with it.
     pub(crate) fn leave(&self, flight: Flight, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Retry { .. }) {
-            self.meters.retried();
-        }
         let settlement = settlement(outcome);
         let behind = self.lanes.advance(&flight, settlement == Settlement::Ack);
         self.send(flight, settlement);

@@ -4,6 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use tokio::{
     sync::Notify,
+    task::JoinSet,
     time::{Instant, timeout},
 };
 
@@ -51,6 +52,7 @@ impl Intake {
     /// Runs until draining. The last session stays open: the rest is settled through it.
     pub(crate) async fn run(self, first: Arc<Session>) -> Result<(), RunError> {
         let mut session = first;
+        let mut closing = JoinSet::new();
         loop {
             self.progress.enter(&session);
             if let Ended::Draining = self.receive_from(&session).await? {
@@ -60,7 +62,8 @@ impl Intake {
             let _outage = self.health.outage("broker");
             self.flights.cancel(Cancelled::Revoked, Some(&session));
             let lost = Arc::clone(&session);
-            tokio::spawn(async move { lost.close().await });
+            closing.spawn(async move { lost.close().await });
+            while closing.try_join_next().is_some() {}
             session = tokio::select! {
                 biased;
                 _ = self.draining.cancelled() => return Ok(()),

@@ -82,7 +82,7 @@ impl Operation {
         let room =
             Room::new(Arc::clone(&lanes), health.clone(), draining.clone(), share, chance.clone());
         let (leaving, left) = mpsc::unbounded_channel();
-        let desk = Arc::new(Desk { lanes, leaving, meters: Arc::clone(&meters) });
+        let desk = Arc::new(Desk { lanes, leaving });
 
         let mut others = JoinSet::new();
         let memory = memory.map(|memory| {

@@ -81,9 +81,9 @@ impl Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OrderedBy {
-    /// The key by which the broker orders.
+    /// The key by which the broker orders. Messages without one are in no order.
     Key,
-    /// A header.
+    /// A header. Messages without it are in no order.
     Header(String),
 }
 

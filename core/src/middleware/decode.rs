@@ -39,12 +39,11 @@ impl<C: Codec<M>, M: Send + 'static> Middleware for Decode<C, M> {
 impl<C: Codec<M>, M: Send + 'static> Decode<C, M> {
     /// The decoded message, unless it is not wanted.
     fn examine(&self, delivery: &Delivery) -> Result<Option<M>, Failure> {
-        self.limits
-            .check(&delivery.message)
-            .map_err(|words| Failure::new(FailureKind::Oversize, words))?;
         if self.filter.as_ref().is_some_and(|wants| !wants(&delivery.message)) {
             return Ok(None);
         }
+        let fits = self.limits.check(&delivery.message);
+        fits.map_err(|words| Failure::new(FailureKind::Oversize, words))?;
         decode(&*self.codec, delivery).map(Some)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::Meters;
 use crate::{
     Backoff, Cancelled, Cause, Delivery, Middleware, Outcome, Process, Retry,
     breaker::{Breaker, Pass},
@@ -16,6 +17,7 @@ pub(crate) struct Retrying {
     pub(crate) room: Room,
     pub(crate) ordered: bool,
     pub(crate) source: Capabilities,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Middleware for Retrying {
@@ -29,7 +31,14 @@ impl Middleware for Retrying {
             let outcome = next.run(delivery).await;
             drop(pass);
             let after = match &outcome {
-                Outcome::Retry { after, .. } => *after,
+                Outcome::Retry { after, failure } => {
+                    self.meters.retried();
+                    tracing::info!(
+                        attempt = delivery.attempt(), ?after, kind = failure.kind.name(),
+                        error = %failure.error_type, "failed, to be tried again"
+                    );
+                    *after
+                }
                 Outcome::Release { cause: Cause::Busy, after: Some(lease) } => {
                     busy += 1;
                     self.ask_again(busy).min(*lease)

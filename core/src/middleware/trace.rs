@@ -59,10 +59,6 @@ impl Trace {
 fn tell(outcome: &Outcome) {
     match outcome {
         Outcome::DeadLettered(reason) => tracing::warn!(%reason, "dead-lettered"),
-        Outcome::Retry { after, failure } => tracing::info!(
-            ?after, kind = failure.kind.name(), error = %failure.error_type,
-            "failed, to be tried again"
-        ),
         Outcome::Release { cause, .. } => tracing::debug!(?cause, "released"),
         _ => {}
     }

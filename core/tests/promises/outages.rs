@@ -105,19 +105,54 @@ async fn an_outage_that_looks_like_failures_is_not_dead_lettered_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_names_the_dependency() {
+async fn probes_use_up_no_attempt_of_a_lone_message() {
     let broker = broker_with(&["a"]);
+    let (begun, is_down) = (Ledger::default(), Arc::new(AtomicBool::new(true)));
     let handler = Record {
-        begun: Ledger::default(),
-        then: |_, _| async { Err(HandlerError::unavailable("payments", "refused")) },
+        begun: begun.clone(),
+        then: {
+            let is_down = is_down.clone();
+            move |_, attempt| {
+                let down = is_down.load(Ordering::Relaxed);
+                assert_eq!(attempt, 1);
+                let refused = HandlerError::unavailable("payments", "refused");
+                std::future::ready(if down { Err(refused) } else { Ok(()) })
+            }
+        },
     };
-    let consumer = consumer(handler).build(broker.clone()).unwrap();
+    let stored = consumer(handler).store(MemoryStore::new()).dedup_key(by_id());
+    let consumer = stored.build(broker.clone()).unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
     health.down("payments").await;
     assert_eq!(health.reasons(), ["payments"]);
+    tokio::time::sleep(OUTAGE).await;
+    assert!((10..100).contains(&begun.count("a")), "{} probes", begun.count("a"));
+    broker.dead_letters(DEAD).expect_none();
+    is_down.store(false, Ordering::Relaxed);
+    broker.settled(SOURCE).await;
+    health.ready().await;
     running.stop().await.unwrap();
-    assert_eq!(broker.backlog(SOURCE), 1, "the message is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn intake_pauses_during_an_outage() {
+    let broker = broker_with(&["a"]);
+    let store = FaultyStore::new(MemoryStore::new());
+    store.take_down();
+    let handler = Record { begun: Ledger::default(), then: |_, _| async { Ok(()) } };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id()).max_in_flight(500);
+    let consumer = stored.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    health.down("store").await;
+    publish(&broker, &["the call that was pending takes one"]);
+    broker.until("it to be taken", |broker| broker.deliveries(SOURCE) == 2).await;
+    publish(&broker, &["b", "c", "d"]);
+    tokio::time::sleep(OUTAGE).await;
+    assert_eq!((broker.deliveries(SOURCE), broker.backlog(SOURCE)), (2, 3));
+    store.bring_up();
+    broker.settled(SOURCE).await;
 }
 
 #[tokio::test(start_paused = true)]
