@@ -6,7 +6,8 @@ use steadfast::{HandlerError, Message, Reason, Story, handler_fn, store::MemoryS
 use steadfast_mock::{MockBroker, Point};
 
 use crate::support::{
-    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, order, publish,
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
+    publish,
 };
 
 fn rejecting() -> impl steadfast::Handler<Message = Order> {
@@ -70,7 +71,7 @@ async fn while_the_destination_is_down_nothing_is_lost_and_intake_pauses() {
     health.ready().await;
     broker.faults().take_down(DEAD);
     publish(&broker, &["bad"]);
-    health.down("dead letters").await;
+    down(&health, "dead letters").await;
     assert_eq!(health.reasons(), ["dead letters"]);
     publish(&broker, &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
     tokio::time::sleep(Duration::from_secs(4 * 3600)).await;

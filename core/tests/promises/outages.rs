@@ -12,7 +12,7 @@ use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
 use steadfast_mock::FaultyStore;
 
 use crate::support::{
-    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure, publish,
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, publish,
 };
 
 const OUTAGE: Duration = Duration::from_secs(600);
@@ -38,7 +38,7 @@ async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
     let consumer = built.unwrap();
     let health = consumer.health();
     let _running = broker.start(consumer);
-    health.down("store").await;
+    down(&health, "store").await;
     tokio::time::sleep(OUTAGE).await;
     assert_eq!((health.reasons(), begun.entries().len()), (vec!["store".to_owned()], 0));
     assert!(broker.max_unsettled(SOURCE) <= 64);
@@ -53,7 +53,7 @@ async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
 /// were made during it.
 async fn dependency_outage(
     named: &str,
-    down: impl Fn() -> HandlerError + Send + Sync + Clone + 'static,
+    failing: impl Fn() -> HandlerError + Send + Sync + Clone + 'static,
 ) -> usize {
     let (broker, ids) = published();
     let is_down = Arc::new(AtomicBool::new(true));
@@ -64,7 +64,7 @@ async fn dependency_outage(
             let (is_down, finished) = (is_down.clone(), finished.clone());
             move |order: Order, _| {
                 let outcome = if is_down.load(Ordering::Relaxed) {
-                    Err(down())
+                    Err(failing())
                 } else {
                     finished.add(order.id);
                     Ok(())
@@ -78,7 +78,7 @@ async fn dependency_outage(
     let consumer = built.unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
-    health.down(named).await;
+    down(&health, named).await;
     tokio::time::sleep(OUTAGE).await;
     broker.dead_letters(DEAD).expect_none();
     assert!(!health.is_ready());
@@ -124,7 +124,7 @@ async fn probes_use_up_no_attempt_of_a_lone_message() {
     let consumer = stored.build(broker.clone()).unwrap();
     let health = consumer.health();
     let running = broker.start(consumer);
-    health.down("payments").await;
+    down(&health, "payments").await;
     assert_eq!(health.reasons(), ["payments"]);
     tokio::time::sleep(OUTAGE).await;
     assert!((10..100).contains(&begun.count("a")), "{} probes", begun.count("a"));
@@ -145,7 +145,7 @@ async fn intake_pauses_during_an_outage() {
     let consumer = stored.build(broker.clone()).unwrap();
     let health = consumer.health();
     let _running = broker.start(consumer);
-    health.down("store").await;
+    down(&health, "store").await;
     publish(&broker, &["the call that was pending takes one"]);
     broker.until("it to be taken", |broker| broker.deliveries(SOURCE) == 2).await;
     publish(&broker, &["b", "c", "d"]);
@@ -186,7 +186,7 @@ async fn a_lost_connection_is_renewed_and_nothing_is_lost() {
         let enough = round * 30;
         broker.until("some work", |_| begun.entries().len() > enough).await;
         broker.faults().refuse_connections(3).disconnect();
-        health.down("broker").await;
+        down(&health, "broker").await;
     }
     broker.settled(SOURCE).await;
     assert!(ids.iter().all(|id| begun.count(id) >= 1));

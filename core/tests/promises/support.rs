@@ -8,8 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use steadfast::{
-    Backoff, Builder, Consumer, Context, DedupKey, Handler, HandlerError, Json, Message, NoLayers,
-    Retry,
+    Backoff, Builder, Consumer, Context, DedupKey, Handler, HandlerError, Health, Json, Message,
+    NoLayers, Retry,
 };
 use steadfast_mock::MockBroker;
 
@@ -110,4 +110,11 @@ pub(crate) fn publish(broker: &MockBroker, ids: &[&str]) {
     for id in ids {
         broker.publish(SOURCE, order(id));
     }
+}
+
+/// Waits until this is found down, a day at the most.
+pub(crate) async fn down(health: &Health, what: &str) {
+    let day = Duration::from_secs(24 * 3600);
+    let found = tokio::time::timeout(day, health.down(what)).await;
+    assert!(found.is_ok(), "{what} is not down, but {:?}", health.reasons());
 }
