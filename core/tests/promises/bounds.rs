@@ -1,10 +1,17 @@
 //! Memory is bounded (P14), and nothing sits idle and healthy.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use steadfast::{
-    Backoff, Delivery, Message, Receipt, Retry, RunError, Shutdown,
+    Backoff, Context, Delivery, Handler, HandlerError, Message, Origin, Receipt, Retry, RunError,
+    Shutdown,
     broker::{
         Broker, BrokerError, Capabilities, Demand, Publish, Settle, SettleError, Source,
         Subscription,
@@ -13,7 +20,7 @@ use steadfast::{
 };
 use steadfast_mock::MockBroker;
 
-use crate::support::{Ledger, Order, Record, SOURCE, broker_with, consumer, failure, order};
+use crate::support::{Ledger, Order, Plain, Record, SOURCE, broker_with, consumer, failure, order};
 
 #[tokio::test(start_paused = true)]
 async fn no_more_is_held_than_the_bound_whatever_the_backlog() {
@@ -66,6 +73,109 @@ async fn what_waits_for_a_retry_counts() {
     assert!(broker.max_unsettled(SOURCE) <= 10);
 }
 
+/// A broker of a user's own that knows no bound but the demand.
+#[derive(Clone, Default)]
+struct Flood(Arc<Held>);
+
+#[derive(Default)]
+struct Held {
+    delivered: AtomicU64,
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+const FLOOD: u64 = 5000;
+const SIZE: usize = 100;
+
+#[async_trait]
+impl Broker for Flood {
+    fn system(&self) -> &'static str {
+        "flood"
+    }
+
+    async fn subscribe(&self, _: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
+        MockBroker::new().publisher().await
+    }
+}
+
+#[async_trait]
+impl Source for Flood {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    async fn receive(&self, demand: Demand) -> Result<Vec<Delivery>, BrokerError> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < demand.messages && bytes < demand.bytes {
+            let tag = self.0.delivered.fetch_add(1, Ordering::Relaxed);
+            if tag >= FLOOD {
+                break;
+            }
+            bytes += SIZE;
+            let message = Message::new(format!("{{\"id\":\"{tag:0>91}\"}}"));
+            batch.push(Delivery::new(message, Origin::new(SOURCE), Receipt::new(1, tag)));
+        }
+        if batch.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        let held = self.0.now.fetch_add(batch.len() as u64, Ordering::Relaxed) + batch.len() as u64;
+        self.0.most.fetch_max(held, Ordering::Relaxed);
+        Ok(batch)
+    }
+
+    async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
+        self.0.now.fetch_sub(batch.len() as u64, Ordering::Relaxed);
+        batch.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>> {
+        receipts.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn stop(&self) {}
+
+    async fn close(&self) {}
+}
+
+/// The most that was held of a flood.
+async fn most_held(bound: impl Fn(Plain<Slow>) -> Plain<Slow>) -> u64 {
+    let flood = Flood::default();
+    let done = Ledger::default();
+    let consumer = bound(consumer(Slow(done.clone()))).build(flood.clone()).unwrap();
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(consumer.run(shutdown.clone()));
+    done.reaches(1000).await;
+    shutdown.trigger();
+    // What this source has handed out when it is stopped, it does not take back.
+    let _ = running.await.unwrap();
+    flood.0.most.load(Ordering::Relaxed)
+}
+
+struct Slow(Ledger);
+
+impl Handler for Slow {
+    type Message = Order;
+
+    async fn handle(&self, order: Order, _: &mut Context<'_>) -> Result<(), HandlerError> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.0.done(order.id)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_demand_itself_is_bounded() {
+    let by_messages = most_held(|slow| slow.concurrency(4).max_in_flight(9)).await;
+    assert_eq!(by_messages, 9);
+    let bytes = SIZE * 5 - 1;
+    let by_bytes = most_held(|slow| slow.max_in_flight(100).max_in_flight_bytes(bytes)).await;
+    assert_eq!(by_bytes, 5);
+}
+
 /// A broker of a user's own whose sessions deliver nothing although a message waits, as a
 /// half-dead connection does; the session of this number delivers.
 struct Zombie {
@@ -76,7 +186,7 @@ struct Zombie {
 
 struct ZombieSource {
     delivers: bool,
-    sent: std::sync::atomic::AtomicBool,
+    sent: AtomicBool,
 }
 
 #[async_trait]
@@ -103,8 +213,8 @@ impl Source for ZombieSource {
     }
 
     async fn receive(&self, _: Demand) -> Result<Vec<Delivery>, BrokerError> {
-        if self.delivers && !self.sent.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            let origin = steadfast::Origin::new(SOURCE);
+        if self.delivers && !self.sent.swap(true, Ordering::Relaxed) {
+            let origin = Origin::new(SOURCE);
             return Ok(vec![Delivery::new(order("a"), origin, Receipt::new(1, 1))]);
         }
         std::future::pending().await

@@ -67,7 +67,8 @@ async fn refused_at_start<H: Handler<Message = Order>>(
     broker: MockBroker,
     setting: &str,
 ) {
-    let ended = builder.build(broker).unwrap().run(Shutdown::new()).await;
+    let run = builder.build(broker).unwrap().run(Shutdown::new());
+    let ended = tokio::time::timeout(Duration::from_secs(3600), run).await.expect(setting);
     let Err(RunError::Misconfigured(findings)) = ended else { panic!("{setting}: {ended:?}") };
     assert_eq!(findings.0[0].setting, setting);
 }

