@@ -76,7 +76,9 @@ impl Backoff {
             Schedule::Exponential { floor, .. } => {
                 let ceiling = self.longest(attempt);
                 let floor = (*floor).min(ceiling);
-                Some(floor + (ceiling - floor).mul_f64(random.clamp(0.0, 1.0)))
+                let above = (ceiling - floor).as_secs_f64() * random.clamp(0.0, 1.0);
+                let above = Duration::try_from_secs_f64(above).unwrap_or(ceiling);
+                Some(floor.saturating_add(above).min(ceiling))
             }
             Schedule::Fixed(wait) => Some(*wait),
             Schedule::Custom(wait) => wait(attempt),
@@ -126,7 +128,7 @@ mod tests {
         #[test]
         fn waits_stay_between_floor_and_cap_at_any_attempt(
             first in durations(), cap in durations(), floor in durations(),
-            attempt: u32, random in 0.0..1.0f64,
+            attempt: u32, random in 0.0..=1.0f64,
         ) {
             let backoff = Backoff::exponential(first, cap).floor(floor);
             let wait = backoff.wait(attempt, random).unwrap();

@@ -12,6 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     Backoff,
     chance::Chance,
+    clock::from_now,
     consumer::{Health, Outage},
 };
 
@@ -166,7 +167,7 @@ impl Breaker {
             State::Open(open) => {
                 if open.probing {
                     open.failed_probes = open.failed_probes.saturating_add(1);
-                    open.until = Instant::now() + self.pause(open.failed_probes);
+                    open.until = from_now(self.pause(open.failed_probes));
                 }
                 Some(open.dependency.clone())
             }
@@ -213,7 +214,7 @@ impl Breaker {
     }
 
     fn open(&self, dependency: Cow<'static, str>) -> Cow<'static, str> {
-        let until = Instant::now() + self.pause(1);
+        let until = from_now(self.pause(1));
         let named = dependency.clone();
         let _outage = self.health.outage(dependency.clone());
         let open = Open { dependency, until, failed_probes: 1, probing: false, _outage };

@@ -7,6 +7,7 @@ mod breaker;
 pub mod broker;
 mod cancel;
 mod chance;
+mod clock;
 mod codec;
 mod consumer;
 mod context;

@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::{
     Cancellation, Cancelled, Delivery, Receipt,
     broker::{Demand, Hold},
+    clock::from_now,
 };
 
 /// Everything received and not yet settled: at work, waiting, queued, being settled.
@@ -75,7 +76,7 @@ impl Flights {
         table.bytes += bytes;
         let number = table.next;
         let extend_at = match session.hold() {
-            Hold::Extendable { each, .. } => Some(Instant::now() + each / 3),
+            Hold::Extendable { each, .. } => Some(from_now(each / 3)),
             _ => None,
         };
         table.entries.insert(
@@ -125,7 +126,7 @@ impl Flights {
             if entry.extend_at.is_none_or(|at| at > now) {
                 continue;
             }
-            entry.extend_at = Some(now + each / 3);
+            entry.extend_at = Some(from_now(each / 3));
             let one = (entry.receipt, entry.cancellation.clone());
             match due.iter_mut().find(|(session, _)| Arc::ptr_eq(session, &entry.session)) {
                 Some((_, batch)) => batch.push(one),

@@ -55,7 +55,7 @@ impl Lanes {
         Arc::new(Self {
             state: Mutex::default(),
             ready: Semaphore::new(0),
-            slots: Arc::new(Semaphore::new(concurrency)),
+            slots: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             idle: AtomicUsize::new(0),
             wanted: Notify::new(),
             bell,

@@ -172,7 +172,7 @@ impl Operation {
         if timeout(self.policy.drain, landed).await.is_err() {
             tracing::warn!(deliveries = flights.len(), "drain deadline: cancelling what runs");
             flights.cancel(Cancelled::Shutdown, None);
-            let _ = timeout(self.policy.grace + SETTLING, flights.empty()).await;
+            let _ = timeout(self.policy.grace.saturating_add(SETTLING), flights.empty()).await;
         }
         if let Some(session) = self.progress.session() {
             session.close().await;

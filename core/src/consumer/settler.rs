@@ -17,6 +17,7 @@ use crate::{
     Cancelled,
     broker::{Hold, Settle, SettleError, Settlement},
     chance::Chance,
+    clock::{from_now, period},
     middleware::Meters,
 };
 
@@ -54,11 +55,11 @@ const BATCH: usize = 512;
 impl Settler {
     /// Runs until no more can leave and all has been settled or given up.
     pub(crate) async fn run(mut self) -> RunError {
-        let period = match self.hold {
-            Hold::Extendable { each, .. } => (each / 6).max(Duration::from_millis(1)),
+        let look = match self.hold {
+            Hold::Extendable { each, .. } => period(each / 6),
             _ => Duration::from_secs(3600),
         };
-        let mut tick = tokio::time::interval(period);
+        let mut tick = tokio::time::interval(look);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         let mut again: Vec<Again> = Vec::new();
@@ -144,7 +145,7 @@ impl Settler {
             SettleError::Stale => None,
             SettleError::Unavailable(error) => {
                 tracing::debug!(%error, failures, "not settled yet");
-                let at = Instant::now() + self.chance.pause(failures);
+                let at = from_now(self.chance.pause(failures));
                 Some(Again { leaving, at, failures, _outage: Some(self.health.outage("broker")) })
             }
             SettleError::Refused(error) => {
@@ -153,7 +154,7 @@ impl Settler {
                     return None;
                 };
                 leaving.settle.settlement = Settlement::Release;
-                Some(Again { leaving, at: Instant::now() + delay, failures, _outage: None })
+                Some(Again { leaving, at: from_now(delay), failures, _outage: None })
             }
         }
     }

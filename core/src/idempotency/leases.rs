@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
     Cancellation, Cancelled, RunError,
+    clock::{from_now, period},
     store::{RecordId, Store, Token, Written},
 };
 
@@ -57,8 +58,7 @@ impl Leases {
         token: Token,
         cancellation: Cancellation,
     ) -> Lease {
-        let now = Instant::now();
-        let (renew_at, cap_at) = (now + self.length / 3, Some(now + self.cap));
+        let (renew_at, cap_at) = (from_now(self.length / 3), Some(from_now(self.cap)));
         let mut table = self.table();
         table.next += 1;
         let number = table.next;
@@ -68,7 +68,7 @@ impl Leases {
 
     /// Runs for ever.
     pub(crate) async fn run(&self) -> RunError {
-        let mut tick = tokio::time::interval((self.length / 6).max(Duration::from_millis(1)));
+        let mut tick = tokio::time::interval(period(self.length / 6));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut renewals = FuturesUnordered::new();
         loop {
@@ -92,7 +92,7 @@ impl Leases {
                 return false;
             }
             if entry.renew_at <= now {
-                entry.renew_at = now + self.length / 3;
+                entry.renew_at = from_now(self.length / 3);
                 due.push((*number, entry.clone()));
             }
             true

@@ -18,7 +18,7 @@ use super::{
     Answer, Claim, Digest, Grant, Lent, Note, Owner, Record, RecordId, State, Store, StoreError,
     Token, Written,
 };
-use crate::delivery::History;
+use crate::{clock::from_now, delivery::History};
 
 /// A [`Store`] in memory that obeys every rule of the contract. Clones share their records.
 ///
@@ -353,10 +353,4 @@ impl Row {
         self.history.last_failed = now;
         self.history.last_error = Some(note.error.clone());
     }
-}
-
-/// This long from now. What is beyond the clock never comes.
-fn from_now(time: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
-    Instant::now() + time.min(NEVER)
 }

@@ -51,6 +51,7 @@ async fn each_setting_that_does_not_fit_is_named() {
     refused(consumer(handler()).store(MemoryStore::new()), "dedup_key");
     refused(consumer(handler()).dedup_key(by_id()), "store");
     refused(plain().transactional(), "transactional");
+    refused(plain().stalled_after(Duration::from_millis(999)), "stalled_after");
 }
 
 #[tokio::test]
@@ -95,4 +96,30 @@ async fn a_missing_source_ends_the_run_with_words() {
     broker.create_topic("orders.dead");
     let ended = consumer(handler()).build(broker).unwrap().run(Shutdown::new()).await;
     assert!(ended.unwrap_err().to_string().contains("orders"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_setting_is_too_large() {
+    let broker = crate::support::broker_with(&["a"]);
+    let forever = Duration::MAX;
+    let huge = consumer(handler())
+        .store(MemoryStore::new())
+        .dedup_key(by_id())
+        .concurrency(usize::MAX)
+        .max_in_flight(usize::MAX)
+        .max_in_flight_bytes(usize::MAX)
+        .waiting_share(1.0)
+        .timeout(forever / 4)
+        .grace(forever / 4)
+        .drain(forever)
+        .lease(forever / 4)
+        .lease_cap(forever)
+        .retention(forever)
+        .stalled_after(forever)
+        .retry(Retry::with_backoff(Backoff::exponential(forever / 100, forever / 50)))
+        .build(broker.clone())
+        .unwrap();
+    let running = broker.start(huge);
+    broker.settled("orders").await;
+    running.stop().await.unwrap();
 }

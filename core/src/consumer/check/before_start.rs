@@ -3,7 +3,7 @@
 use super::{super::policy::Policy, Facts, Finding};
 use crate::store::check_name;
 
-pub(super) const RULES: [fn(&Facts<'_>) -> Option<Finding>; 15] = [
+pub(super) const RULES: [fn(&Facts<'_>) -> Option<Finding>; 16] = [
     name_is_a_name,
     group_is_a_name,
     source_is_given,
@@ -19,6 +19,7 @@ pub(super) const RULES: [fn(&Facts<'_>) -> Option<Finding>; 15] = [
     transactions_have_a_store_that_lends,
     waiting_share_is_a_share,
     breaker_can_open,
+    stalls_are_told_from_pauses,
 ];
 
 fn name_is_a_name(facts: &Facts<'_>) -> Option<Finding> {
@@ -124,7 +125,10 @@ fn lease_cap_outlasts_the_timeout(facts: &Facts<'_>) -> Option<Finding> {
     (facts.store.is_some() && *lease_cap <= timeout.saturating_add(*grace)).then(|| Finding {
         setting: "lease_cap",
         found: format!("{lease_cap:?}"),
-        needed: format!("more than timeout and grace together, {:?}", *timeout + *grace),
+        needed: format!(
+            "more than timeout and grace together, {:?}",
+            timeout.saturating_add(*grace)
+        ),
         why: "a healthy attempt would lose its lease",
     })
 }
@@ -183,5 +187,15 @@ fn breaker_can_open(facts: &Facts<'_>) -> Option<Finding> {
         found,
         needed: "a ratio above 0 and up to 1, and a window of at least 1".into(),
         why: "an outage would not be noticed, or everything would be one",
+    })
+}
+
+fn stalls_are_told_from_pauses(facts: &Facts<'_>) -> Option<Finding> {
+    let stalled_after = facts.policy.stalled_after;
+    (stalled_after.as_secs() == 0).then(|| Finding {
+        setting: "stalled_after",
+        found: format!("{stalled_after:?}"),
+        needed: "at least 1s".into(),
+        why: "a session that is quiet for a moment would be renewed",
     })
 }

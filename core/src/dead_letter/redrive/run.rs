@@ -8,6 +8,7 @@ use super::{Redrive, RedriveError, RedriveReport};
 use crate::{
     Delivery, Message, Story,
     broker::{Demand, Hold, Publish, Settle, Settlement, Source, Subscription},
+    clock::period,
     headers,
 };
 
@@ -55,7 +56,8 @@ impl<'a> Run<'a> {
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<RedriveReport, RedriveError> {
         let mut report = RedriveReport::default();
-        let mut pace = tokio::time::interval(Duration::from_secs(1) / self.redrive.per_second);
+        let mut pace =
+            tokio::time::interval(period(Duration::from_secs(1) / self.redrive.per_second));
         let mut ended = false;
         while !ended && report.seen() < self.redrive.most {
             let source = Arc::clone(&self.source);
