@@ -84,6 +84,7 @@ struct Held {
     most: AtomicU64,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const FLOOD: u64 = 5000;
 const SIZE: usize = 100;
 
@@ -252,7 +253,8 @@ async fn a_session_that_delivers_nothing_is_renewed() {
             }
         },
     };
-    consumer(handler).build(broker).unwrap().run(shutdown).await.unwrap();
+    let run = consumer(handler).build(broker).unwrap().run(shutdown);
+    tokio::time::timeout(DAY, run).await.expect("a renewal").unwrap();
     assert_eq!((done.entries().len(), sessions.entries().len()), (1, 3));
 }
 
@@ -260,6 +262,7 @@ async fn a_session_that_delivers_nothing_is_renewed() {
 async fn a_consumer_that_cannot_be_brought_to_deliver_ends_with_an_error() {
     let broker = Zombie { sessions: Ledger::default(), delivers: 0, mock: MockBroker::new() };
     let handler = handler_fn(|_: Order| async { Ok(()) });
-    let ended = consumer(handler).build(broker).unwrap().run(Shutdown::new()).await;
+    let run = consumer(handler).build(broker).unwrap().run(Shutdown::new());
+    let ended = tokio::time::timeout(DAY, run).await.expect("an end");
     assert!(matches!(ended, Err(RunError::Stalled { .. })), "{ended:?}");
 }

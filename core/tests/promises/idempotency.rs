@@ -297,25 +297,22 @@ async fn two_consumers_of_one_topic_do_not_hide_each_others_messages() {
 
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_renewed_for_as_long_as_the_handler_runs() {
-    let broker = broker_with(&["a"]);
+    let broker = broker_with(&["a", "a"]);
     let begun = Ledger::default();
-    let start = || {
-        let handler = Record {
-            begun: begun.clone(),
-            then: |_, _| async {
-                tokio::time::sleep(Duration::from_secs(900)).await;
-                Ok(())
-            },
-        };
-        let stored = consumer(handler)
-            .store(MemoryStore::default())
-            .dedup_key(by_id())
-            .timeout(Duration::from_secs(1000));
-        broker.start(stored.build(broker.clone()).unwrap())
+    let handler = Record {
+        begun: begun.clone(),
+        then: |_, _| async {
+            tokio::time::sleep(Duration::from_secs(900)).await;
+            Ok(())
+        },
     };
-    let _one = start();
+    let stored = consumer(handler)
+        .store(MemoryStore::default())
+        .dedup_key(by_id())
+        .timeout(Duration::from_secs(1000));
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
-    assert_eq!((begun.count("a"), broker.deliveries(SOURCE)), (1, 1));
+    assert_eq!(begun.count("a"), 1, "the duplicate took over from a healthy attempt");
 }
 
 #[tokio::test(start_paused = true)]

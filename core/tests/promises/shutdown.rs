@@ -121,3 +121,17 @@ async fn a_message_that_waits_for_its_retry_does_not_hold_up_the_stop() {
     assert!(asked.elapsed() < Duration::from_secs(1));
     assert_eq!(broker.backlog(SOURCE), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_when_its_session_is_lost_is_told_and_given_back() {
+    let broker = broker_with(&["a"]);
+    let begun = Ledger::default();
+    let polite = consumer(Polite(begun.clone())).timeout(Duration::from_secs(3000));
+    let running = broker.start(polite.build(broker.clone()).unwrap());
+    broker.until("it to run", |_| begun.count("a") == 1).await;
+    broker.faults().disconnect();
+    broker.until("it to run again", |_| begun.count("a") == 2).await;
+    assert_eq!(begun.entries(), ["a", "revoked", "a"]);
+    running.stop().await.unwrap();
+    broker.dead_letters(DEAD).expect_none();
+}
