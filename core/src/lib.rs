@@ -32,8 +32,8 @@ pub use self::{
     cancel::{Cancellation, Cancelled},
     codec::{Codec, Json, Raw},
     consumer::{
-        Builder, Consumer, Finding, Findings, Health, Limits, OrderedBy, RunError, Shutdown,
-        run_all,
+        BackoffSettings, Builder, Consumer, Finding, Findings, Health, LimitSettings, Limits,
+        OrderedBy, RetrySettings, RunError, Settings, Shutdown, run_all,
     },
     context::Context,
     dead_letter::{Redrive, RedriveError, RedriveReport, Story},

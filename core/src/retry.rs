@@ -32,6 +32,13 @@ impl Retry {
         Self { backoff, ..Self::default() }
     }
 
+    /// Sets the schedule.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
     /// Sets how many attempts there are in all, the first included. At least 1.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {

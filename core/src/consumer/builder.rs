@@ -11,6 +11,7 @@ use super::{
     operation::Parts,
     policy::{Limits, OrderedBy, Policy},
     run::Consumer,
+    settings::Settings,
 };
 use crate::{
     BreakerPolicy, Codec, DedupKey, Handler, Message, Middleware, Retry,
@@ -69,6 +70,12 @@ impl<H: Handler> Builder<H, Json, NoLayers, NoLayers> {
 }
 
 impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
+    /// Applies settings from a configuration file over what has been said so far.
+    pub fn configure(mut self, settings: Settings) -> Self {
+        settings.apply(&mut self.policy);
+        self
+    }
+
     /// The topic or queue to consume.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.policy.source = source.into();

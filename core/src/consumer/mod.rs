@@ -13,6 +13,7 @@ mod policy;
 mod room;
 mod run;
 mod session;
+mod settings;
 mod settler;
 mod shutdown;
 mod watchdog;
@@ -23,6 +24,7 @@ pub use self::{
     health::Health,
     policy::{Limits, OrderedBy},
     run::{Consumer, RunError, run_all},
+    settings::{BackoffSettings, LimitSettings, RetrySettings, Settings},
     shutdown::Shutdown,
 };
 pub(crate) use self::{
