@@ -1,13 +1,9 @@
-//! The smallest consumer that bears duplicates, failures and bad input.
+//! The smallest consumer that bears duplicates, failures and broken messages.
 
-use serde::Deserialize;
-use steadfast::{
-    Consumer, Context, DedupKey, Handler, HandlerError, Message, Retry, Shutdown, Story,
-    store::MemoryStore,
-};
+use steadfast::{Consumer, Context, DedupKey, Handler, HandlerError, Message, store::MemoryStore};
 use steadfast_mock::MockBroker;
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Order {
     id: String,
     cents: u64,
@@ -20,7 +16,6 @@ impl Handler for ChargeCard {
 
     async fn handle(&self, order: Order, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         if order.id == "A2" && cx.attempt() == 1 {
-            println!("A2: no answer from the bank, to be tried again");
             return Err(HandlerError::transient("no answer from the bank"));
         }
         println!("{}: charged {} cents, attempt {}", order.id, order.cents, cx.attempt());
@@ -28,40 +23,61 @@ impl Handler for ChargeCard {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let broker = MockBroker::new(); // in this process: nothing to install
-    for order in [
-        r#"{"id": "A1", "cents": 500}"#,
-        r#"{"id": "A2", "cents": 1250}"#,
-        r#"{"id": "A1", "cents": 500}"#, // a duplicate
-        r#"{"id": "A3", "ce"#,           // broken off on its way
-    ] {
-        println!("published: {order}");
-        broker.publish("orders", Message::new(order));
-    }
-
-    let consumer = Consumer::builder("billing.charge-card", ChargeCard)
+fn consumer(broker: &MockBroker) -> Result<Consumer, steadfast::Findings> {
+    Consumer::builder("billing.charge-card", ChargeCard)
         .source("orders")
         .group("billing")
         .dead_letter("orders.dead")
         .store(MemoryStore::new())
         .dedup_key(DedupKey::of(|order: &Order| order.id.clone()))
-        .retry(Retry::default().max_attempts(5))
-        .build(broker.clone())?;
+        .build(broker.clone())
+}
 
-    let shutdown = Shutdown::on_signal()?; // Ctrl-C; or else, here, when every order is settled
-    let (orders, stop) = (broker.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        orders.settled("orders").await;
-        stop.trigger();
-    });
-    consumer.run(shutdown).await?;
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let broker = MockBroker::new(); // in this process: nothing to install
+    broker.publish("orders", Message::new(r#"{"id": "A1", "cents": 500}"#));
+    broker.publish("orders", Message::new(r#"{"id": "A2", "cents": 1250}"#));
+    broker.publish("orders", Message::new(r#"{"id": "A1", "cents": 500}"#)); // a duplicate
+    broker.publish("orders", Message::new(r#"{"id": "A3", "ce"#)); // broken off on its way
 
-    for letter in broker.messages("orders.dead") {
-        let story = Story::read(&letter).ok_or("a dead letter without a story")?;
-        let body = letter.payload.unwrap_or_default();
-        println!("in orders.dead: {} ({})", String::from_utf8_lossy(&body), story.reason);
-    }
+    let running = broker.start(consumer(&broker)?);
+    broker.settled("orders").await;
+    running.stop().await?;
+    println!("in the dead letters: {}", broker.dead_letters("orders.dead").len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_without_an_answer_is_tried_again() {
+        let broker = MockBroker::new();
+        broker.publish("orders", Message::new(r#"{"id": "A2", "cents": 1250}"#));
+        let _running = broker.start(consumer(&broker).unwrap());
+        broker.settled("orders").await;
+        broker.dead_letters("orders.dead").expect_none();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_an_order_lies_in_the_dead_letters_as_it_came() {
+        let broker = MockBroker::new();
+        broker.publish("orders", Message::new(r#"{"id": "A3", "ce"#));
+        let _running = broker.start(consumer(&broker).unwrap());
+        broker.settled("orders").await;
+        let letters = broker.dead_letters("orders.dead");
+        letters.expect_one().with_reason("undecodable").with_payload(r#"{"id": "A3", "ce"#);
+    }
+
+    #[test]
+    fn the_readme_shows_this_program_and_its_test() {
+        let readme = include_str!("../../../README.md");
+        let (program, tests) = include_str!("main.rs").split_once("\n#[cfg(test)]").unwrap();
+        assert!(readme.contains(program.split_once("\n\n").unwrap().1.trim_end()));
+        let test = tests.split("\n\n").find(|part| part.contains("half_an_order")).unwrap();
+        let shown: Vec<_> = test.lines().map(|line| line.trim_start_matches("    ")).collect();
+        assert!(readme.replace("    ", "").contains(&shown.join("\n").replace("    ", "")));
+    }
 }

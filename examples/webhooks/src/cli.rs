@@ -135,15 +135,15 @@ fn concurrency(text: &str) -> Result<usize, String> {
     usize::try_from(handlers).map_err(|error| error.to_string())
 }
 
-/// Takes user names and passwords out of the addresses in a text.
+/// Takes addresses out of a text that repeats what was given: an address in the wrong place may hold
+/// a password, too.
 pub(crate) fn redact(text: &str) -> String {
     let mut parts = text.split("://");
     let mut redacted = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let address = part.split([' ', '\'', '"', '\n']).next().unwrap_or_default();
-        let secret = address.rfind('@').map_or(0, |at| at + 1);
-        redacted.push_str(if secret > 0 { "://…@" } else { "://" });
-        redacted.push_str(&part[secret..]);
+        let address = part.find(|c: char| c.is_whitespace() || c == '\'').unwrap_or(part.len());
+        redacted.push_str("://…");
+        redacted.push_str(&part[address..]);
     }
     redacted
 }
@@ -200,9 +200,8 @@ mod tests {
     fn credentials_are_taken_out_of_addresses() {
         for (given, shown) in [
             ("no address", "no address"),
-            ("'amqp://u:p@h/v' found", "'amqp://…@h/v' found"),
-            ("a://u:p@ss@h and b://c", "a://…@h and b://c"),
-            ("mail me@home about x://y", "mail me@home about x://y"),
+            ("'amqp://u:p@h/v' found", "'amqp://…' found"),
+            ("a://u:p@h and b://h?p=x", "a://… and b://…"),
         ] {
             assert_eq!(redact(given), shown);
         }

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::handler::Activity;
+
 /// The most bytes that one line may have: what the consumer takes as one payload.
 const LONGEST_LINE: usize = 16 << 20;
 /// The most characters in the name of an event.
@@ -60,10 +62,11 @@ impl Input {
             Self::Samples => Ok(Box::new(SAMPLES)),
             Self::File(path) => {
                 let cannot = |error| self.error(format!("cannot be opened: {error}"));
-                let file = File::open(path).map_err(cannot)?;
-                if !file.metadata().map_err(cannot)?.is_file() {
+                // Looked at first: to open a pipe is to wait for its writer.
+                if !path.metadata().map_err(cannot)?.is_file() {
                     return Err(self.error("is no regular file, which can be read again"));
                 }
+                let file = File::open(path).map_err(cannot)?;
                 Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
             }
         }
@@ -154,7 +157,9 @@ fn parse(line: &[u8]) -> Result<Webhook, String> {
         #[serde(borrow)]
         payload: &'a RawValue,
     }
-    let entry: Entry<'_> = serde_json::from_slice(line).map_err(|error| describe(&error))?;
+    let needed = r#"needs one JSON object {"event": "…", "payload": {…}}"#;
+    let entry: Entry<'_> =
+        serde_json::from_slice(line).map_err(|error| format!("{}: {needed}", describe(&error)))?;
     let of_the_alphabet = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
     let Entry { event, payload } = entry;
     if !(1..=LONGEST_EVENT).contains(&event.len()) || !event.bytes().all(of_the_alphabet) {
@@ -165,6 +170,9 @@ fn parse(line: &[u8]) -> Result<Webhook, String> {
     if !body.starts_with('{') {
         return Err("`payload` is not a JSON object".to_owned());
     }
+    // What the handler could not decode would be taken for a body that was cut.
+    serde_json::from_str::<Activity>(body)
+        .map_err(|error| format!("`payload` is no webhook: {}", describe(&error)))?;
     Ok(Webhook { event, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
@@ -172,8 +180,7 @@ fn parse(line: &[u8]) -> Result<Webhook, String> {
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();
-    let needed = r#"needs one JSON object {"event": "…", "payload": {…}}"#;
-    format!("{what} at column {}: {needed}", error.column())
+    format!("{what} at column {}", error.column())
 }
 
 fn shortened(text: &str) -> String {
@@ -237,6 +244,10 @@ mod tests {
             (r#"{"event":"","payload":{}}"#, "`event` is \"\": needs 1 to 64"),
             (r#"{"event":"\u001b[2J","payload":{}}"#, "`event` is \"\\u{1b}[2J\": needs"),
             ("[]", "needs one JSON object"),
+            (
+                r#"{"event":"push","payload":{"action":7}}"#,
+                "`payload` is no webhook: invalid type: integer `7`, expected a string at column 11",
+            ),
         ] {
             let problem = second(bad);
             assert!(problem.starts_with(place) && problem.contains(words), "{problem}");

@@ -26,9 +26,9 @@ use crate::{
 pub(crate) const SOURCE: &str = "webhooks";
 const DEAD: &str = "webhooks.dead";
 const GROUP: &str = "webhooks";
-/// How long a record is remembered: much longer than a copy stays in the broker, and short enough to
-/// bound the memory of a long run.
-const RETENTION: Duration = Duration::from_secs(60);
+/// How long a record is remembered: much longer than a copy stays in the broker, even if the process
+/// is stopped for a while, and short enough to bound the memory of a very long run.
+const RETENTION: Duration = Duration::from_secs(300);
 /// How many dead letters `--dead-letters` shows.
 const SHOWN: usize = 50;
 /// How many webhooks are read ahead.

@@ -62,7 +62,9 @@ async fn run(options: Options) -> ExitCode {
     let most = options.most(&input);
     let webhooks = match input.webhooks(most) {
         Ok(webhooks) => webhooks,
-        Err(problem) => return complain(&format!("{named}: {problem}"), BAD_OPTIONS),
+        Err(problem) => {
+            return complain(&redact(&format!("{named}: {problem}")), BAD_OPTIONS);
+        }
     };
     let job = Job::new(options);
     let copies = most.map(|most| most.saturating_mul(job.options.copies));
@@ -94,6 +96,6 @@ fn say(text: &str) {
 }
 
 fn complain(problem: &str, code: u8) -> ExitCode {
-    let _ = writeln!(stderr(), "webhooks: {}", redact(problem));
+    let _ = writeln!(stderr(), "webhooks: {problem}");
     ExitCode::from(code)
 }

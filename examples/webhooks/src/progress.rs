@@ -1,6 +1,7 @@
 //! A line a second on standard error: in place on a terminal, one below the other elsewhere.
 
 use std::{
+    env,
     io::{IsTerminal as _, Write as _, stderr},
     sync::Arc,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts to show. `total` is the number of copies that will be published, if it is known.
     pub(crate) fn show(tally: Arc<Tally>, ledger: Arc<Ledger>, total: Option<u64>) -> Self {
-        let in_place = stderr().is_terminal();
+        let in_place = stderr().is_terminal() && env::var_os("TERM").is_none_or(|it| it != "dumb");
         let started = Instant::now();
         let task = tokio::spawn(async move {
             let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -29,7 +30,8 @@ impl Progress {
                 let line = line(&tally, ledger.len(), total, started.elapsed());
                 // Nobody may be listening any more, which does not concern the job.
                 let _ = if in_place {
-                    write!(stderr(), "\r\x1b[2K{line}")
+                    // Without wrapping, so that a narrow terminal shows one line all the same.
+                    write!(stderr(), "\r\x1b[2K\x1b[?7l{line}\x1b[?7h")
                 } else {
                     writeln!(stderr(), "{line}")
                 };
@@ -50,10 +52,10 @@ impl Drop for Progress {
 
 fn line(tally: &Tally, effects: usize, total: Option<u64>, elapsed: Duration) -> String {
     let sent = grouped(tally.sent.get());
-    let sent = total.map_or(sent.clone(), |total| format!("{sent} of {}", grouped(total)));
+    let total = total.map(|total| format!("/{}", grouped(total))).unwrap_or_default();
     let rate = per_second(tally.deliveries(), elapsed);
     format!(
-        "{} s: {sent} copies published, {} done, {} duplicates, {} dead, {} deliveries/s",
+        "{} s: {sent}{total} sent, {} done, {} duplicates, {} dead, {}/s",
         elapsed.as_secs(),
         grouped(effects as u64),
         grouped(tally.duplicates()),
@@ -78,8 +80,7 @@ mod tests {
         (0..1500).for_each(|_| tally.sent.up());
         tally.done.up();
         let shown = line(&tally, 1, Some(3000), Duration::from_secs(2));
-        let words = "2 s: 1,500 of 3,000 copies published, 1 done, 0 duplicates, 0 dead, ";
-        assert_eq!(shown, format!("{words}0 deliveries/s"));
-        assert!(line(&tally, 1, None, Duration::ZERO).starts_with("0 s: 1,500 copies"));
+        assert_eq!(shown, "2 s: 1,500/3,000 sent, 1 done, 0 duplicates, 0 dead, 0/s");
+        assert!(line(&tally, 1, None, Duration::ZERO).starts_with("0 s: 1,500 sent, "));
     }
 }
