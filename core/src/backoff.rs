@@ -1,6 +1,11 @@
 //! How long to wait before the next attempt: a pure function of the attempt and a random number.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A schedule of waits.
 #[derive(Clone)]
@@ -81,7 +86,7 @@ impl Backoff {
                 Some(floor.saturating_add(above).min(ceiling))
             }
             Schedule::Fixed(wait) => Some(*wait),
-            Schedule::Custom(wait) => wait(attempt),
+            Schedule::Custom(wait) => ask(&**wait, attempt),
         }
     }
 
@@ -93,9 +98,18 @@ impl Backoff {
                 first.saturating_mul(1 << doublings).min(*cap).max((*floor).min(*cap))
             }
             Schedule::Fixed(wait) => *wait,
-            Schedule::Custom(wait) => wait(attempt).unwrap_or_default(),
+            Schedule::Custom(wait) => ask(&**wait, attempt).unwrap_or_default(),
         }
     }
+}
+
+/// Asks a schedule of the user's, which may panic (P11).
+fn ask(wait: &CustomFn, attempt: u32) -> Option<Duration> {
+    const INSTEAD: Duration = Duration::from_secs(30);
+    catch_unwind(AssertUnwindSafe(|| wait(attempt))).unwrap_or_else(|_| {
+        tracing::error!(attempt, "the custom backoff panicked");
+        Some(INSTEAD)
+    })
 }
 
 impl fmt::Debug for Backoff {

@@ -25,14 +25,16 @@ pub struct BreakerPolicy {
     window: usize,
     ratio: f64,
     probes: Backoff,
+    believed_for: Duration,
 }
 
 impl Default for BreakerPolicy {
-    /// Nine failures in ten over the last 20 messages; probes after 1 s, doubling up to 30 s.
+    /// Nine failures in ten over the last 20 messages, believed for 6 h; probes after 1 s, doubling
+    /// up to 30 s.
     fn default() -> Self {
         let probes = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(30))
             .floor(Duration::from_millis(500));
-        Self { window: 20, ratio: 0.9, probes }
+        Self { window: 20, ratio: 0.9, probes, believed_for: Duration::from_secs(6 * 3600) }
     }
 }
 
@@ -43,6 +45,16 @@ impl BreakerPolicy {
     pub fn failure_ratio(mut self, ratio: f64, window: usize) -> Self {
         self.ratio = ratio;
         self.window = window;
+        self
+    }
+
+    /// How long an outage is believed in that nobody has named, but that is inferred from failures.
+    /// Until then its attempts are not counted. After that each probe is an attempt like any other,
+    /// so that a stream of poison dies at the probes' pace instead of blocking the way for ever. An
+    /// outage that a handler reports as unavailable is believed in for as long as it does.
+    #[must_use]
+    pub fn believed_for(mut self, length: Duration) -> Self {
+        self.believed_for = length;
         self
     }
 
@@ -84,10 +96,19 @@ enum State {
 
 struct Open {
     dependency: Cow<'static, str>,
+    /// Nobody named it: it is inferred from failures.
+    by_ratio: bool,
+    since: Instant,
     until: Instant,
     failed_probes: u32,
     probing: bool,
     _outage: Outage,
+}
+
+/// What a failure is taken for.
+pub(crate) struct Suspicion {
+    pub(crate) dependency: Cow<'static, str>,
+    pub(crate) by_ratio: bool,
 }
 
 /// Leave for one attempt. As a probe it is the only one until it is dropped.
@@ -160,8 +181,8 @@ impl Breaker {
     }
 
     /// An attempt failed in a way that may be an outage's doing. `first` tells the first failure of
-    /// a message here from its later ones. Says whether the failure is an outage's.
-    pub(crate) fn failed(&self, first: bool) -> Option<Cow<'static, str>> {
+    /// a message here from its later ones. The outage, if there seems to be one.
+    pub(crate) fn failed(&self, first: bool) -> Option<Suspicion> {
         let mut state = self.state();
         match &mut *state {
             State::Open(open) => {
@@ -169,7 +190,11 @@ impl Breaker {
                     open.failed_probes = open.failed_probes.saturating_add(1);
                     open.until = from_now(self.pause(open.failed_probes));
                 }
-                Some(open.dependency.clone())
+                let believed = !open.by_ratio || open.since.elapsed() < self.policy.believed_for;
+                (believed || !open.probing).then(|| Suspicion {
+                    dependency: open.dependency.clone(),
+                    by_ratio: open.by_ratio,
+                })
             }
             State::Closed { recent } => {
                 if first {
@@ -183,7 +208,9 @@ impl Breaker {
                     return None;
                 }
                 drop(state);
-                Some(self.open(Cow::Borrowed("failure ratio")))
+                let dependency = Cow::Borrowed("failure ratio");
+                self.open(dependency.clone(), true);
+                Some(Suspicion { dependency, by_ratio: true })
             }
         }
     }
@@ -191,7 +218,7 @@ impl Breaker {
     /// The handler says that a dependency is down.
     pub(crate) fn unavailable(&self, dependency: Cow<'static, str>) {
         if self.failed(false).is_none() {
-            self.open(dependency);
+            self.open(dependency, false);
         }
     }
 
@@ -213,14 +240,20 @@ impl Breaker {
         }
     }
 
-    fn open(&self, dependency: Cow<'static, str>) -> Cow<'static, str> {
+    fn open(&self, dependency: Cow<'static, str>, by_ratio: bool) {
         let until = from_now(self.pause(1));
-        let named = dependency.clone();
         let _outage = self.health.outage(dependency.clone());
-        let open = Open { dependency, until, failed_probes: 1, probing: false, _outage };
+        let open = Open {
+            dependency,
+            by_ratio,
+            since: Instant::now(),
+            until,
+            failed_probes: 1,
+            probing: false,
+            _outage,
+        };
         *self.state() = State::Open(open);
         self.wake();
-        named
     }
 
     fn pause(&self, failed_probes: u32) -> Duration {

@@ -29,6 +29,8 @@ pub struct Delivery {
     /// How often the broker says it handed this message over, this time included. Counts busy
     /// answers, shutdowns and prefetch as well, and is `None` where the broker does not count.
     pub broker_deliveries: Option<u32>,
+    /// The payload as it came, whatever a layer makes of it.
+    pub(crate) original: Option<Bytes>,
     pub(crate) attempt: u32,
     pub(crate) dedup_key: Option<Bytes>,
     pub(crate) held: Option<Held>,
@@ -51,6 +53,7 @@ impl Delivery {
     /// A delivery, as an adapter makes it on receipt.
     pub fn new(message: Message, origin: Origin, receipt: Receipt) -> Self {
         Self {
+            original: message.payload.clone(),
             message,
             age_at_receipt: origin
                 .published_at
@@ -136,6 +139,10 @@ impl Delivery {
         let before = self.reclaim::<T>();
         self.lent.push((TypeId::of::<T>(), Box::new(value)));
         before
+    }
+
+    pub(crate) fn take_loans(&mut self) -> impl Sized + use<> {
+        (std::mem::take(&mut self.lent), self.decoded.take())
     }
 
     /// Takes back what was lent.

@@ -1,12 +1,14 @@
 //! The reserved header names: the same on every broker.
 //!
 //! What steadfast adds to a retry copy or a dead letter stands under names that begin with
-//! [`PREFIX`]; the headers of the producer are never changed. A consumer takes the names of a retry
-//! copy away again before a handler sees the message.
+//! [`PREFIX`]; the headers of the producer are never changed. A retry copy carries `source`,
+//! `position`, `message-id`, `published-at`, `attempts`, `first-failed`, `last-failed` and `error`
+//! under names that begin with `steadfast-retry-`, which a consumer takes away again before a handler
+//! sees the message.
 
 use std::time::SystemTime;
 
-use crate::{Headers, Origin, delivery::History};
+use crate::{Headers, Origin, delivery::History, failure::truncate, store::Note};
 
 /// Begins every reserved name.
 pub const PREFIX: &str = "steadfast-";
@@ -19,7 +21,7 @@ pub const POSITION: &str = "steadfast-position";
 pub const MESSAGE_ID: &str = "steadfast-message-id";
 /// When it was published, RFC 3339.
 pub const PUBLISHED_AT: &str = "steadfast-published-at";
-/// Attempts made so far.
+/// Attempts made.
 pub const ATTEMPTS: &str = "steadfast-attempts";
 /// When the first attempt failed, RFC 3339.
 pub const FIRST_FAILED: &str = "steadfast-first-failed";
@@ -54,32 +56,118 @@ pub const CUT_PAYLOAD_BYTES: &str = "steadfast-cut-payload-bytes";
 /// Beside [`CUT_PAYLOAD_BYTES`]: the SHA-256 of the whole payload, in hexadecimal.
 pub const CUT_PAYLOAD_SHA256: &str = "steadfast-cut-payload-sha256";
 
-/// What a retry copy carries.
-const RETRY: [&str; 8] =
-    [SOURCE, POSITION, MESSAGE_ID, PUBLISHED_AT, ATTEMPTS, FIRST_FAILED, LAST_FAILED, ERROR];
+/// The names under which a message carries where it came from and what failed: as a dead letter, or
+/// as a retry copy. They differ, because a dead letter can be consumed and retried too.
+pub(crate) struct Names {
+    source: &'static str,
+    position: &'static str,
+    message_id: &'static str,
+    published_at: &'static str,
+    attempts: &'static str,
+    first_failed: &'static str,
+    last_failed: &'static str,
+    error: &'static str,
+}
 
-pub(crate) fn write_retry(
-    headers: &mut Headers,
-    origin: &Origin,
-    attempts: u32,
-    history: &History,
-) {
-    for name in RETRY {
-        headers.remove(name);
+pub(crate) const DEAD_LETTER: Names = Names {
+    source: SOURCE,
+    position: POSITION,
+    message_id: MESSAGE_ID,
+    published_at: PUBLISHED_AT,
+    attempts: ATTEMPTS,
+    first_failed: FIRST_FAILED,
+    last_failed: LAST_FAILED,
+    error: ERROR,
+};
+
+pub(crate) const RETRY_COPY: Names = Names {
+    source: "steadfast-retry-source",
+    position: "steadfast-retry-position",
+    message_id: "steadfast-retry-message-id",
+    published_at: "steadfast-retry-published-at",
+    attempts: "steadfast-retry-attempts",
+    first_failed: "steadfast-retry-first-failed",
+    last_failed: "steadfast-retry-last-failed",
+    error: "steadfast-retry-error",
+};
+
+/// Where a message came from and what failed.
+pub(crate) struct Journey {
+    pub(crate) origin: Origin,
+    pub(crate) attempts: u32,
+    pub(crate) history: History,
+}
+
+impl Names {
+    /// Longest value that is written or believed, the error apart, in bytes.
+    const MAX_VALUE: usize = 512;
+
+    pub(crate) fn write(
+        &self,
+        headers: &mut Headers,
+        origin: &Origin,
+        attempts: u32,
+        history: &History,
+    ) {
+        self.remove(headers);
+        let mut append = |name: &str, value: &str, most: usize| {
+            let mut value = value.to_owned();
+            truncate(&mut value, most);
+            headers.append(name, value);
+        };
+        append(self.source, &origin.source, Self::MAX_VALUE);
+        if let Some(position) = &origin.position {
+            append(self.position, position, Self::MAX_VALUE);
+        }
+        if let Some(id) = &origin.message_id {
+            append(self.message_id, id, Self::MAX_VALUE);
+        }
+        append(self.attempts, &attempts.to_string(), Self::MAX_VALUE);
+        if let Some(error) = &history.last_error {
+            append(self.error, error, Note::MAX);
+        }
+        write_time(headers, self.published_at, origin.published_at);
+        write_time(headers, self.first_failed, history.first_failed);
+        write_time(headers, self.last_failed, history.last_failed);
     }
-    headers.append(SOURCE, origin.source.to_string());
-    if let Some(position) = &origin.position {
-        headers.append(POSITION, position.clone());
+
+    pub(crate) fn read(&self, headers: &Headers) -> Option<Journey> {
+        let text = |name| {
+            let mut text = headers.text(name)?.to_owned();
+            truncate(&mut text, Note::MAX);
+            Some(text)
+        };
+        let mut origin = Origin::new(text(self.source)?);
+        origin.position = text(self.position);
+        origin.message_id = text(self.message_id);
+        origin.published_at = read_time(headers, self.published_at);
+        let history = History {
+            first_failed: read_time(headers, self.first_failed),
+            last_failed: read_time(headers, self.last_failed),
+            last_error: text(self.error),
+        };
+        Some(Journey { origin, attempts: headers.text(self.attempts)?.parse().ok()?, history })
     }
-    if let Some(id) = &origin.message_id {
-        headers.append(MESSAGE_ID, id.clone());
+
+    /// Reads and removes.
+    pub(crate) fn take(&self, headers: &mut Headers) -> Option<Journey> {
+        let journey = self.read(headers)?;
+        self.remove(headers);
+        Some(journey)
     }
-    write_time(headers, PUBLISHED_AT, origin.published_at);
-    headers.append(ATTEMPTS, attempts.to_string());
-    write_time(headers, FIRST_FAILED, history.first_failed);
-    write_time(headers, LAST_FAILED, history.last_failed);
-    if let Some(error) = &history.last_error {
-        headers.append(ERROR, error.clone());
+
+    pub(crate) fn remove(&self, headers: &mut Headers) {
+        let names = [
+            self.source,
+            self.position,
+            self.message_id,
+            self.published_at,
+            self.attempts,
+            self.first_failed,
+            self.last_failed,
+            self.error,
+        ];
+        headers.retain(|name| !names.contains(&name));
     }
 }
 
@@ -93,34 +181,7 @@ pub(crate) fn take_redriven_id(headers: &mut Headers) -> Option<String> {
     Some(id)
 }
 
-/// What a retry copy said of its original.
-pub(crate) struct RetryCopy {
-    pub(crate) origin: Origin,
-    pub(crate) attempts: u32,
-    pub(crate) history: History,
-}
-
-/// Takes the names of a retry copy away. `None` where the message is not one: a dead letter, which
-/// also carries them, keeps them as its story.
-pub(crate) fn take_retry(headers: &mut Headers) -> Option<RetryCopy> {
-    if headers.first(REASON).is_some() {
-        return None;
-    }
-    let attempts = headers.text(ATTEMPTS)?.parse().ok()?;
-    let mut origin = Origin::new(headers.text(SOURCE)?);
-    origin.position = headers.text(POSITION).map(str::to_owned);
-    origin.message_id = headers.text(MESSAGE_ID).map(str::to_owned);
-    origin.published_at = read_time(headers, PUBLISHED_AT);
-    let history = History {
-        first_failed: read_time(headers, FIRST_FAILED),
-        last_failed: read_time(headers, LAST_FAILED),
-        last_error: headers.text(ERROR).map(str::to_owned),
-    };
-    headers.retain(|name| !RETRY.contains(&name));
-    Some(RetryCopy { origin, attempts, history })
-}
-
-pub(crate) fn write_time(headers: &mut Headers, name: &str, time: Option<SystemTime>) {
+fn write_time(headers: &mut Headers, name: &str, time: Option<SystemTime>) {
     // Times before 1970 or beyond year 9999 cannot be written; no broker gives them.
     const LAST: u64 = 253_402_300_799;
     let fits = |time: &SystemTime| {
@@ -131,7 +192,7 @@ pub(crate) fn write_time(headers: &mut Headers, name: &str, time: Option<SystemT
     }
 }
 
-pub(crate) fn read_time(headers: &Headers, name: &str) -> Option<SystemTime> {
+fn read_time(headers: &Headers, name: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(headers.text(name)?).ok()
 }
 
@@ -151,12 +212,12 @@ mod tests {
             last_error: Some("transient: x".into()),
         };
         let mut headers: Headers = [("a", "1"), ("a", "2")].into_iter().collect();
-        write_retry(&mut headers, &origin, 2, &history);
-        write_retry(&mut headers, &origin, 3, &history);
+        RETRY_COPY.write(&mut headers, &origin, 2, &history);
+        RETRY_COPY.write(&mut headers, &origin, 3, &history);
 
-        let copy = take_retry(&mut headers).unwrap();
+        let copy = RETRY_COPY.take(&mut headers).unwrap();
         assert_eq!((copy.origin, copy.attempts, copy.history), (origin, 3, history));
         assert_eq!(headers, [("a", "1"), ("a", "2")].into_iter().collect());
-        assert!(take_retry(&mut headers).is_none());
+        assert!(RETRY_COPY.take(&mut headers).is_none());
     }
 }

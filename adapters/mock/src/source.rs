@@ -73,6 +73,17 @@ impl Source for MockSource {
         }
     }
 
+    async fn lost(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            self.pulse.alive().await;
+            if !self.shared.with(|state, _| state.sessions.contains_key(&self.session)) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
         self.settle_batch(batch).await
     }

@@ -25,10 +25,12 @@ pub struct Settle {
 impl Settle {
     /// Settles a delivery that no process has seen.
     pub fn new(delivery: Delivery, settlement: Settlement) -> Self {
+        let mut message = delivery.message;
+        message.payload = delivery.original;
         Self {
             receipt: delivery.receipt,
-            attempts: delivery.attempt(),
-            message: delivery.message,
+            attempts: delivery.attempt,
+            message,
             origin: delivery.origin,
             history: delivery.history,
             settlement,
@@ -40,7 +42,7 @@ impl Settle {
     /// it before it settles the original (P1).
     pub fn retry_copy(&self) -> Message {
         let mut copy = self.message.clone();
-        headers::write_retry(&mut copy.headers, &self.origin, self.attempts, &self.history);
+        headers::RETRY_COPY.write(&mut copy.headers, &self.origin, self.attempts, &self.history);
         copy
     }
 }

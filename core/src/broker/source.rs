@@ -34,6 +34,12 @@ pub trait Source: Send + Sync + 'static {
     /// counted from now. Answers as for [`Source::settle`]. Called only for extendable holds.
     async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>>;
 
+    /// Waits until the session has ended by itself, for sources that notice without being asked to
+    /// receive: a consumer whose room is full does not ask. Cancel safe.
+    async fn lost(&self) {
+        std::future::pending().await
+    }
+
     /// Stops receiving: a pending `receive` and later ones return promptly, with what must still
     /// be settled or with nothing, and what the adapter has prefetched goes back to the broker.
     async fn stop(&self);

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::{
     check::{self, Facts, Findings},
     crew::Work,
-    health::Health,
+    health::{Health, Life},
     operation::Parts,
     policy::{Limits, OrderedBy, Policy},
     run::Consumer,
@@ -312,6 +312,7 @@ impl<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack> Builder<H, C, O, I> {
             broker,
             dedup_by_message_id,
             not_connected: health.outage("broker"),
+            life: Life(health.clone()),
             health,
             bell,
             chance: Chance::new(self.seed),

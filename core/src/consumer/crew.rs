@@ -1,6 +1,11 @@
 //! The workers: as many as there is work for, each running deliveries one after another.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+};
 
 use tokio::task::JoinSet;
 
@@ -23,6 +28,9 @@ impl<P: Process + 'static> Work for P {
                     None => self.run(&mut flight.delivery).await,
                 };
                 flight.delivery.slot = None;
+                // The destructor of something lent is the user's code too.
+                let loans = flight.delivery.take_loans();
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(loans)));
                 desk.leave(flight, &outcome);
             }
         })

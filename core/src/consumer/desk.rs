@@ -38,10 +38,10 @@ impl Desk {
     }
 
     fn send(&self, flight: Flight, settlement: Settlement) {
-        let Flight { delivery, session, permit } = flight;
+        let Flight { delivery, permit } = flight;
         let settle = Settle::new(delivery, settlement);
         // The settler ends only after everybody who could send; then the process ends anyway.
-        let _ = self.leaving.send(Leaving { settle, session, permit });
+        let _ = self.leaving.send(Leaving { settle, permit });
     }
 }
 

@@ -41,7 +41,6 @@ struct Entry {
 /// A delivery under way through the consumer.
 pub(crate) struct Flight {
     pub(crate) delivery: Delivery,
-    pub(crate) session: Arc<Session>,
     pub(crate) permit: Permit,
 }
 
@@ -50,6 +49,8 @@ pub(crate) type Due = (Arc<Session>, Vec<(Receipt, Cancellation)>);
 
 /// A share of the bound, held until the delivery is settled or given up.
 pub(crate) struct Permit {
+    pub(crate) session: Arc<Session>,
+    cancellation: Cancellation,
     flights: Arc<Flights>,
     number: u64,
     bytes: usize,
@@ -88,8 +89,14 @@ impl Flights {
                 extend_at,
             },
         );
-        let permit = Permit { flights: Arc::clone(self), number, bytes };
-        Flight { delivery, session: Arc::clone(session), permit }
+        let permit = Permit {
+            session: Arc::clone(session),
+            cancellation: delivery.cancellation().clone(),
+            flights: Arc::clone(self),
+            number,
+            bytes,
+        };
+        Flight { delivery, permit }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,6 +145,13 @@ impl Flights {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Whether the broker has taken the delivery back, so that nothing is left to settle.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.session.is_over() || self.cancellation.reason() == Some(Cancelled::Revoked)
     }
 }
 

@@ -25,6 +25,15 @@ struct Inner {
 
 type Outages = BTreeMap<Cow<'static, str>, usize>;
 
+/// The life of a consumer: when it ends, in whatever way, the consumer is not ready any more.
+pub(crate) struct Life(pub(crate) Health);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.outage("stopped"));
+    }
+}
+
 /// Something was found down. Dropping it says that its finder no longer finds it so; what nobody
 /// finds down is taken to be up, so no pause outlives those who could end it.
 pub(crate) struct Outage {
@@ -42,7 +51,8 @@ impl Health {
         self.0.outages().is_empty()
     }
 
-    /// What is down: `broker`, `store`, `dead letters`, or a dependency as the handler named it.
+    /// What is down: `broker`, `store`, `dead letters`, a dependency as the handler named it, or
+    /// `stopped` when the consumer has ended.
     pub fn reasons(&self) -> Vec<String> {
         self.0.outages().keys().map(|what| what.to_string()).collect()
     }

@@ -129,6 +129,7 @@ impl Intake {
                     return ControlFlow::Break(Ended::Draining);
                 }
                 () = session.over() => return ControlFlow::Break(Ended::Lost),
+                () = session.source.lost() => return ControlFlow::Break(Ended::Lost),
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep_until(look_again) => {}
             }
@@ -158,7 +159,7 @@ impl Intake {
             self.progress.received();
         }
         for mut delivery in deliveries {
-            restore(&mut delivery);
+            restore(&mut delivery, self.policy.retry.attempts());
             delivery.lane = match &self.policy.ordered_by {
                 None => None,
                 Some(OrderedBy::Key) => delivery.message.key.clone(),
@@ -178,10 +179,12 @@ async fn stop(session: &Session) {
     }
 }
 
-/// Gives a retry copy the face of its original, and counts from what is known.
-fn restore(delivery: &mut Delivery) {
-    delivery.attempt = delivery.broker_deliveries.unwrap_or_default().saturating_sub(1);
-    if let Some(copy) = headers::take_retry(&mut delivery.message.headers) {
+/// Gives a retry copy the face of its original, and counts from what is known. The broker's count
+/// includes deliveries that were no attempts, so that it alone never denies a message its last one.
+fn restore(delivery: &mut Delivery, max_attempts: u32) {
+    let before = delivery.broker_deliveries.unwrap_or_default().saturating_sub(1);
+    delivery.attempt = before.min(max_attempts.saturating_sub(1));
+    if let Some(copy) = headers::RETRY_COPY.take(&mut delivery.message.headers) {
         delivery.attempt = delivery.attempt.max(copy.attempts);
         delivery.history = copy.history;
         delivery.restore_origin(copy.origin);

@@ -121,7 +121,7 @@ impl Lanes {
         let Some(lane) = state.lanes.get_mut(key) else { return Vec::new() };
         let (left, stays) =
             std::mem::take(&mut lane.queue).into_iter().partition::<VecDeque<_>, _>(|next| {
-                !ended && Arc::ptr_eq(&next.session, &flight.session)
+                !ended && Arc::ptr_eq(&next.permit.session, &flight.permit.session)
             });
         lane.queue = stays;
         if lane.queue.is_empty() {

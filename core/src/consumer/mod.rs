@@ -30,5 +30,6 @@ pub use self::{
 pub(crate) use self::{
     health::Outage,
     lanes::Slot,
-    room::{NotPersisted, Patience, Room},
+    room::{NotPersisted, Patience, Room, in_time},
+    session::CALL_DEADLINE,
 };

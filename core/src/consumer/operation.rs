@@ -10,6 +10,7 @@ use super::{
     crew,
     desk::Desk,
     flights::Flights,
+    health::Life,
     intake::Intake,
     lanes::Lanes,
     policy::Policy,
@@ -49,6 +50,7 @@ pub(crate) struct Operation {
     intake: JoinSet<Result<(), RunError>>,
     /// None of these ends by itself unless something is wrong.
     others: JoinSet<RunError>,
+    _life: Life,
 }
 
 impl Operation {
@@ -67,6 +69,7 @@ impl Operation {
             health,
             bell,
             chance,
+            life,
             ..
         } = consumer;
         drop(consumer.not_connected);
@@ -119,6 +122,7 @@ impl Operation {
             health: health.clone(),
             meters: Arc::clone(&meters),
             chance: chance.clone(),
+            draining: draining.clone(),
             hold: session.hold(),
         };
         others.spawn(settler.run());
@@ -140,7 +144,7 @@ impl Operation {
             chance,
         };
         intake.spawn(receiving.run(session));
-        Self { policy, flights, desk, draining, progress, intake, others }
+        Self { policy, flights, desk, draining, progress, intake, others, _life: life }
     }
 
     /// Waits until something ends that should not. Cancel safe.

@@ -4,8 +4,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{health::Health, lanes::Lanes};
-use crate::{Cancellation, Cancelled, Cause, Delivery, chance::Chance, store::StoreError};
+use super::{health::Health, lanes::Lanes, session::CALL_DEADLINE};
+use crate::{
+    Cancellation, Cancelled, Cause, Delivery,
+    chance::Chance,
+    idempotency::{End, Held},
+    store::{StoreError, Written},
+};
 
 /// What the middleware of one consumer need for waiting.
 #[derive(Clone)]
@@ -101,7 +106,7 @@ impl Room {
         let mut outage = None;
         let mut probe = 0;
         loop {
-            match call().await {
+            match in_time(call()).await {
                 Ok(value) => return Ok(value),
                 Err(StoreError::Unavailable(error)) => {
                     tracing::debug!(%error, "the store is unavailable");
@@ -115,6 +120,38 @@ impl Room {
             waited.map_err(NotPersisted::Stopped)?;
         }
     }
+}
+
+impl Room {
+    /// Ends a claim, without words where the store refuses them.
+    ///
+    /// # Errors
+    /// As [`Room::persist`].
+    pub(crate) async fn end(
+        &self,
+        delivery: &mut Delivery,
+        held: &Held,
+        end: End,
+    ) -> Result<Written, NotPersisted> {
+        let written = self.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await;
+        match (written, end.without_words()) {
+            (Err(NotPersisted::Error(error)), Some(end)) => {
+                tracing::error!(%error, "the store refuses the words of a failure");
+                self.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await
+            }
+            (written, _) => written,
+        }
+    }
+}
+
+/// A store that does not answer is down: calls are repeated with the same token.
+pub(crate) async fn in_time<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let answered = tokio::time::timeout(CALL_DEADLINE, call).await;
+    answered.unwrap_or_else(|_| {
+        Err(StoreError::unavailable(format!("no answer within {CALL_DEADLINE:?}")))
+    })
 }
 
 /// What ends a wait early.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{
     builder::{Assemble, Builder, Remembering},
     check::{self, Facts, Findings},
-    health::{Health, Outage},
+    health::{Health, Life, Outage},
     operation::Operation,
     policy::Policy,
     session::Session,
@@ -33,6 +33,7 @@ pub struct Consumer {
     pub(super) health: Health,
     /// A consumer that does not run yet is not ready.
     pub(super) not_connected: Outage,
+    pub(super) life: Life,
     pub(super) bell: Arc<Notify>,
     pub(super) chance: Chance,
 }

@@ -14,7 +14,7 @@ use super::{
     session::{CALL_DEADLINE, Session},
 };
 use crate::{
-    Cancelled,
+    Cancellation, Cancelled,
     broker::{Hold, Settle, SettleError, Settlement},
     chance::Chance,
     clock::{from_now, period},
@@ -24,7 +24,6 @@ use crate::{
 /// A delivery on its way out. Its permit is held until it is settled.
 pub(crate) struct Leaving {
     pub(crate) settle: Settle,
-    pub(crate) session: Arc<Session>,
     pub(crate) permit: Permit,
 }
 
@@ -37,6 +36,7 @@ pub(crate) struct Settler {
     pub(crate) health: Health,
     pub(crate) meters: Arc<Meters>,
     pub(crate) chance: Chance,
+    pub(crate) draining: Cancellation,
     /// How often holds are looked at.
     pub(crate) hold: Hold,
 }
@@ -55,20 +55,29 @@ const BATCH: usize = 512;
 impl Settler {
     /// Runs until no more can leave and all has been settled or given up.
     pub(crate) async fn run(mut self) -> RunError {
+        const LONGEST: Duration = Duration::from_secs(5);
         let look = match self.hold {
-            Hold::Extendable { each, .. } => period(each / 6),
-            _ => Duration::from_secs(3600),
+            Hold::Extendable { each, .. } => period(each / 6).min(LONGEST),
+            _ => LONGEST,
         };
         let mut tick = tokio::time::interval(look);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         let mut again: Vec<Again> = Vec::new();
         let mut open = true;
+        let mut draining = false;
         while open || !again.is_empty() {
             let next = again.iter().map(|again| again.at).min();
             tokio::select! {
                 biased;
-                _ = tick.tick() => self.extend().await,
+                _ = tick.tick() => {
+                    again.retain(|again| !again.leaving.permit.is_taken_back());
+                    self.extend().await;
+                }
+                _ = self.draining.cancelled(), if !draining => {
+                    draining = true;
+                    again.iter_mut().for_each(|again| again.at = Instant::now());
+                }
                 () = sleep_until(next), if next.is_some() => {
                     let now = Instant::now();
                     let (due, later) = again.into_iter().partition(|again| again.at <= now);
@@ -90,9 +99,10 @@ impl Settler {
         let mut again = Vec::new();
         let mut rest = batch;
         while let Some(first) = rest.first() {
-            let session = Arc::clone(&first.leaving.session);
-            let (same, others) =
-                rest.into_iter().partition(|one| Arc::ptr_eq(&one.leaving.session, &session));
+            let session = Arc::clone(&first.leaving.permit.session);
+            let (same, others) = rest
+                .into_iter()
+                .partition(|one| Arc::ptr_eq(&one.leaving.permit.session, &session));
             rest = others;
             again.extend(self.settle_with(&session, same).await);
         }
@@ -106,8 +116,8 @@ impl Settler {
         }
         let (settles, mut kept): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .map(|Again { leaving: Leaving { settle, session, permit }, failures, .. }| {
-                (settle, (session, permit, failures))
+            .map(|Again { leaving: Leaving { settle, permit }, failures, .. }| {
+                (settle, (permit, failures))
             })
             .unzip();
         let Ok(answers) = timeout(CALL_DEADLINE, session.source.settle(&settles)).await else {
@@ -127,10 +137,10 @@ impl Settler {
         }
         let answered = settles.into_iter().zip(kept.drain(..)).zip(answers);
         answered
-            .filter_map(|((settle, (session, permit, failures)), answer)| {
+            .filter_map(|((settle, (permit, failures)), answer)| {
                 let error = answer.err()?;
                 self.meters.settle_failures.increment(1);
-                self.after_failure(Leaving { settle, session, permit }, failures + 1, error)
+                self.after_failure(Leaving { settle, permit }, failures + 1, error)
             })
             .collect()
     }
@@ -154,6 +164,7 @@ impl Settler {
                     return None;
                 };
                 leaving.settle.settlement = Settlement::Release;
+                let delay = if self.draining.reason().is_some() { Duration::ZERO } else { delay };
                 Some(Again { leaving, at: from_now(delay), failures, _outage: None })
             }
         }

@@ -26,6 +26,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn enter(&self, session: &Arc<Session>) {
+        self.receiving(false);
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(session));
     }
 

@@ -8,7 +8,7 @@ use crate::{
     Delivery, Failure, Headers, Message, Origin, Reason,
     delivery::History,
     failure::truncate,
-    headers::{self, read_time, write_retry},
+    headers,
     store::{Digest, Key, RecordId, Scope},
 };
 
@@ -102,25 +102,18 @@ impl Story {
         let text = |name| given.text(name).unwrap_or_default().to_owned();
         let word = given.text(headers::REASON)?;
         let reason = Reason::ALL.iter().find(|(_, name)| *name == word)?.0;
-        let mut origin = Origin::new(given.text(headers::SOURCE)?);
-        origin.position = given.text(headers::POSITION).map(str::to_owned);
-        origin.message_id = given.text(headers::MESSAGE_ID).map(str::to_owned);
-        origin.published_at = read_time(given, headers::PUBLISHED_AT);
+        let journey = headers::DEAD_LETTER.read(given)?;
         let scope = given.text(headers::SCOPE).and_then(Scope::parse);
         let key = given.first(headers::DEDUP_KEY).cloned().and_then(Key::stored);
         Some(Self {
             reason,
             failure_kind: text(headers::FAILURE_KIND),
             error_type: text(headers::ERROR_TYPE),
-            origin,
+            origin: journey.origin,
             consumer: text(headers::CONSUMER),
             group: text(headers::GROUP),
-            attempts: number(given, headers::ATTEMPTS).unwrap_or_default(),
-            history: History {
-                first_failed: read_time(given, headers::FIRST_FAILED),
-                last_failed: read_time(given, headers::LAST_FAILED),
-                last_error: given.text(headers::ERROR).map(str::to_owned),
-            },
+            attempts: journey.attempts,
+            history: journey.history,
             record: scope.zip(key).map(|(scope, key)| RecordId::new(scope, key)),
             fence: number(given, headers::FENCE),
             redrives: number(given, headers::REDRIVES).unwrap_or_default(),
@@ -148,6 +141,16 @@ impl Story {
             }
         }
         letter.key = message.key.clone().filter(|key| key.len() <= Self::KEPT_HEADERS);
+        self.cut_payload(letter, message)
+    }
+
+    /// As [`Story::bounded_envelope`], without the producer's headers and key, for a destination
+    /// that refuses those.
+    pub fn bare_envelope(&self, message: &Message) -> Message {
+        self.cut_payload(Message::tombstone(), message)
+    }
+
+    fn cut_payload(&self, mut letter: Message, message: &Message) -> Message {
         self.write(&mut letter.headers);
         if let Some(payload) = &message.payload {
             let kept = payload.len().min(Self::KEPT_PAYLOAD);
@@ -172,9 +175,8 @@ impl Story {
             return None;
         }
         let mut message = letter.clone();
-        // What stands in front of the story is the producer's; a retry copy's names go with it.
         message.headers.retain(|name| !STORY.contains(&name));
-        headers::take_retry(&mut message.headers);
+        headers::DEAD_LETTER.remove(&mut message.headers);
         message.headers.append(headers::REDRIVES, (self.redrives + 1).to_string());
         if let Some(id) = &self.origin.message_id {
             message.headers.append(headers::MESSAGE_ID, id.clone());
@@ -191,7 +193,7 @@ impl Story {
 
     fn write(&self, target: &mut Headers) {
         target.retain(|name| !STORY.contains(&name));
-        write_retry(target, &self.origin, self.attempts, &self.history);
+        headers::DEAD_LETTER.write(target, &self.origin, self.attempts, &self.history);
         let mut append = |name: &str, value: &str| {
             let mut value = value.to_owned();
             truncate(&mut value, Self::MAX_VALUE);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::{
     Cancellation, Cancelled, RunError,
     clock::{from_now, period},
+    consumer::in_time,
     store::{RecordId, Store, Token, Written},
 };
 
@@ -101,7 +102,7 @@ impl Leases {
     }
 
     async fn renew(&self, number: u64, entry: Entry) {
-        let renewed = self.store.extend(&entry.id, &entry.token, self.length).await;
+        let renewed = in_time(self.store.extend(&entry.id, &entry.token, self.length)).await;
         let mut table = self.table();
         match renewed {
             Ok(Written::Applied) => {}

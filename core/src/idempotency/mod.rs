@@ -3,11 +3,11 @@
 mod dedup_key;
 mod leases;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use self::dedup_key::DedupKey;
 pub(crate) use self::leases::{Lease, Leases};
-use crate::store::{Lent, RecordId, Store, StoreError, Token, Written};
+use crate::store::{Lent, Note, RecordId, Store, StoreError, Token, Written};
 
 /// A record that this attempt holds, its lease renewed for as long as this exists.
 pub(crate) struct Held {
@@ -51,10 +51,23 @@ impl Held {
     }
 }
 
+impl End {
+    /// The same end without words, if it has any.
+    pub(crate) fn without_words(&self) -> Option<Self> {
+        match self {
+            Self::Fail { after, note } if !note.error.is_empty() => {
+                Some(Self::Fail { after: *after, note: Note::new("") })
+            }
+            Self::Bury(note) if !note.error.is_empty() => Some(Self::Bury(Note::new(""))),
+            _ => None,
+        }
+    }
+}
+
 /// How a claim ends.
 pub(crate) enum End {
     Complete,
-    Fail { after: std::time::Duration, note: crate::store::Note },
+    Fail { after: Duration, note: Note },
     Release,
-    Bury(crate::store::Note),
+    Bury(Note),
 }

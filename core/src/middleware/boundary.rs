@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 
-use super::{DeadLetters, Decider};
+use super::{DeadLetters, Decider, idempotency::end_what_was_left};
 use crate::{Delivery, Failure, Middleware, Outcome, Process, consumer::Room};
 
 /// A panic in an outer layer is a failure of the message (P11), unless the message had come to its
@@ -20,19 +20,19 @@ impl Middleware for Boundary {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         let mut panics = 0;
         loop {
-            let failure = match AssertUnwindSafe(next.run(delivery)).catch_unwind().await {
-                Ok(Outcome::Failed(failure)) => failure,
-                Ok(Outcome::Reject { reason, failure }) => {
+            let ran = AssertUnwindSafe(next.run(delivery)).catch_unwind().await;
+            end_what_was_left(&self.room, delivery).await;
+            let failure = match (ran, delivery.conclusion) {
+                (Ok(Outcome::Failed(_) | Outcome::Reject { .. }) | Err(_), Some(ended)) => {
+                    tracing::error!("a layer failed after the message had ended");
+                    return ended.into();
+                }
+                (Ok(Outcome::Failed(failure)), None) => failure,
+                (Ok(Outcome::Reject { reason, failure }), None) => {
                     return self.dead_letters.bury(delivery, reason, &failure).await;
                 }
-                Ok(outcome) => return outcome,
-                Err(payload) => {
-                    if let Some(conclusion) = delivery.conclusion {
-                        tracing::error!("a layer panicked after the message had ended");
-                        return conclusion.into();
-                    }
-                    Box::new(Failure::panicked("a layer", payload.as_ref()))
-                }
+                (Ok(outcome), _) => return outcome,
+                (Err(payload), None) => Box::new(Failure::panicked("a layer", payload.as_ref())),
             };
             // Such a failure has no claim to count it, so it is counted here, in place.
             panics += 1;

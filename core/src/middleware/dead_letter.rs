@@ -1,11 +1,13 @@
 //! Publishes what is given up, and only then lets it be settled (P1).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::{
-    Cause, Delivery, Failure, Middleware, Outcome, Process, Reason,
+    Cancelled, Cause, Delivery, Failure, Middleware, Outcome, Process, Reason,
     broker::{Publish, PublishError},
-    consumer::{Patience, Room},
+    consumer::{CALL_DEADLINE, NotPersisted, Room},
     dead_letter::Story,
     idempotency::End,
     store::{Note, Written},
@@ -45,7 +47,7 @@ impl DeadLetters {
         if let Err(cause) = self.publish(delivery, &story).await {
             // It did fail: were the attempt given back, its handler would run once more for each
             // stop of this process during the outage.
-            self.write(delivery, End::Fail { after: std::time::Duration::ZERO, note }).await;
+            self.write(delivery, End::Fail { after: Duration::ZERO, note }).await;
             return Outcome::release(cause);
         }
         match self.write(delivery, End::Bury(note)).await {
@@ -54,29 +56,35 @@ impl DeadLetters {
         }
     }
 
-    /// Publishes until it is confirmed, as an outage that pauses intake.
+    /// Publishes until it is confirmed, as an outage that pauses intake. What the destination
+    /// refuses is cut down, step by step, so that one message does not stop the others.
     async fn publish(&self, delivery: &mut Delivery, story: &Story) -> Result<(), Cause> {
-        let mut letter = story.envelope(&delivery.message);
-        let mut whole = true;
+        let mut whole = delivery.message.clone();
+        whole.payload = delivery.original.clone();
+        let mut letter = story.envelope(&whole);
+        let mut smaller = [story.bounded_envelope(&whole), story.bare_envelope(&whole)].into_iter();
         let mut outage = None;
         let mut probe = 0;
         loop {
-            match self.publisher.publish(&self.destination, &letter).await {
-                Ok(()) => return Ok(()),
-                Err(PublishError::Refused(error)) if whole => {
+            let published = self.publisher.publish(&self.destination, &letter);
+            let error = match timeout(CALL_DEADLINE, published).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(PublishError::Refused(error))) => {
                     tracing::error!(
                         destination = %self.destination, bytes = letter.size(), %error,
-                        "the dead letter is refused: its payload and headers are cut"
+                        "the dead letter is refused"
                     );
-                    letter = story.bounded_envelope(&delivery.message);
-                    whole = false;
-                    continue;
+                    if let Some(cut) = smaller.next() {
+                        letter = cut;
+                        continue;
+                    }
+                    error
                 }
-                Err(error) => {
-                    tracing::debug!(destination = %self.destination, %error, "no dead letter");
-                    outage.get_or_insert_with(|| self.room.health().outage("dead letters"));
-                }
-            }
+                Ok(Err(PublishError::Unavailable(error))) => error,
+                Err(_) => format!("not confirmed within {CALL_DEADLINE:?}").into(),
+            };
+            tracing::debug!(destination = %self.destination, %error, "no dead letter");
+            outage.get_or_insert_with(|| self.room.health().outage("dead letters"));
             probe += 1;
             let pause = tokio::time::sleep(self.room.pause(probe));
             self.room.wait(delivery, pause).await?;
@@ -86,10 +94,15 @@ impl DeadLetters {
     /// Ends the claim, if there is one. The cause, where it did not end as asked.
     async fn write(&self, delivery: &mut Delivery, end: End) -> Option<Cause> {
         let held = delivery.held.take()?;
-        match self.room.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await {
+        match self.room.end(delivery, &held, end).await {
             Ok(Written::Applied) => None,
-            Ok(Written::Fenced) => Some(crate::Cancelled::LeaseLost.into()),
-            Err(_) => Some(Cause::Unknown),
+            Ok(Written::Fenced) => Some(Cancelled::LeaseLost.into()),
+            Err(NotPersisted::Stopped(_)) => Some(Cause::Unknown),
+            // The letter is confirmed: to publish it again and again would help nobody.
+            Err(NotPersisted::Error(error)) => {
+                tracing::error!(%error, "the store refuses the end of a dead letter's record");
+                None
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Decides what follows a failure, once, where it leaves the handler.
 
-use std::sync::Arc;
-
-use std::time::SystemTime;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
-    Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Retry, breaker::Breaker,
+    Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Retry,
+    breaker::{Breaker, Suspicion},
     chance::Chance,
 };
 
@@ -49,13 +51,17 @@ impl Decider {
             _ => None,
         };
         remember(delivery, &failure);
-        if let Some(dependency) = outage {
-            let after = Some(std::time::Duration::ZERO);
+        if let Some(Suspicion { dependency, by_ratio }) = outage {
+            let after = Some(if by_ratio { MAKES_WAY } else { Duration::ZERO });
             return Outcome::Release { cause: Cause::Unavailable(dependency), after };
         }
         self.retry.decide(failure, delivery.attempt(), delivery.age(), self.chance.draw())
     }
 }
+
+/// How long a message that failed during an inferred outage leaves its place to others, where the
+/// broker can delay: one of them may show that it is none.
+const MAKES_WAY: Duration = Duration::from_secs(300);
 
 fn remember(delivery: &mut Delivery, failure: &Failure) {
     let now = Some(SystemTime::now());

@@ -6,7 +6,7 @@ use super::Decider;
 use crate::{
     Cancelled, Cause, DedupKey, Delivery, Ended, Failure, FailureKind, Middleware, Outcome,
     Process, Reason,
-    consumer::{NotPersisted, Patience, Room},
+    consumer::{NotPersisted, Patience, Room, in_time},
     dead_letter::Story,
     idempotency::{End, Held, Leases},
     store::{Answer, Claim, Digest, Grant, Key, Note, RecordId, Scope, Store, StoreError, Written},
@@ -39,7 +39,11 @@ impl<M: 'static> Middleware for Idempotency<M> {
                 if delivery.attempt > self.decider.retry.attempts() {
                     return abandoned(delivery);
                 }
-                next.run(delivery).await
+                let outcome = next.run(delivery).await;
+                if matches!(outcome, Outcome::Release { .. }) {
+                    delivery.attempt = delivery.attempt.saturating_sub(1);
+                }
+                outcome
             }
         }
     }
@@ -52,6 +56,7 @@ impl<M: 'static> Idempotency<M> {
         delivery: &mut Delivery,
         next: &impl Process,
     ) -> Outcome {
+        end_what_was_left(&self.room, delivery).await;
         let id = match identify(memory, delivery) {
             Ok(id) => id,
             Err(failure) => {
@@ -85,7 +90,7 @@ impl<M: 'static> Idempotency<M> {
         delivery: &mut Delivery,
         id: &RecordId,
     ) -> Result<Grant, Outcome> {
-        let digest = Digest::of(delivery.message.payload.as_ref());
+        let digest = Digest::of(delivery.original.as_ref());
         let claim = Claim::new(id.clone(), digest, memory.lease, memory.retention);
         let mut rearmed = false;
         loop {
@@ -147,7 +152,7 @@ impl<M: 'static> Idempotency<M> {
             _ => match transaction {
                 None => End::Complete,
                 Some(transaction) => {
-                    let committed = transaction.complete().await;
+                    let committed = in_time(transaction.complete()).await;
                     return self.committed(delivery, committed, outcome).await;
                 }
             },
@@ -156,7 +161,7 @@ impl<M: 'static> Idempotency<M> {
             transaction.roll_back().await;
         }
         let Some(held) = delivery.held.take() else { return outcome };
-        match self.room.persist(delivery, Patience::ToTheEnd, || held.write(&end)).await {
+        match self.room.end(delivery, &held, end).await {
             Ok(Written::Applied) => {
                 delivery.recorded = true;
                 outcome
@@ -197,6 +202,19 @@ impl<M: 'static> Idempotency<M> {
                 Box::pin(self.record(delivery, outcome)).await
             }
         }
+    }
+}
+
+/// Ends the claim of an attempt that never came back here: a layer outside panicked, or dropped what
+/// is inside. It counts as failed.
+pub(super) async fn end_what_was_left(room: &Room, delivery: &mut Delivery) {
+    if let Some(transaction) = delivery.transaction.take() {
+        transaction.roll_back().await;
+    }
+    if let Some(held) = delivery.held.take() {
+        let note = Note::new("a layer outside gave the attempt up");
+        // What cannot be written down ends with its lease.
+        let _ = room.end(delivery, &held, End::Fail { after: Duration::ZERO, note }).await;
     }
 }
 

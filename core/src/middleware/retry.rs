@@ -95,7 +95,10 @@ impl Retrying {
     fn is_counted(&self, delivery: &Delivery, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Retry { .. } => {
-                delivery.recorded || self.source.counts_deliveries || self.source.delays_by_copy
+                let by_broker = delivery.broker_deliveries.unwrap_or_default();
+                delivery.recorded
+                    || self.source.delays_by_copy
+                    || (self.source.counts_deliveries && delivery.attempt() <= by_broker)
             }
             _ => true,
         }

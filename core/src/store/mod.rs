@@ -21,7 +21,8 @@
 //! concurrently, one record each; grouping them into one statement is the store's business. All are
 //! idempotent: a call whose reply was lost is made again with the same token, and answers
 //! [`Written::Applied`] again while the record still has the token's fence and the state that the
-//! write leads to. (Two exceptions: a repeated `rearm`, and [`Lent::complete`].)
+//! write leads to. A call that has not answered after 30 seconds is dropped and made again, so it
+//! must not be harmful to drop one. (Two exceptions: a repeated `rearm`, and [`Lent::complete`].)
 //!
 //! [`Answer::Conflict`] comes before every other answer, unless the record is done and expired. A
 //! record is kept from its end for as long as the claim's retention; a dead one answers as dead

@@ -88,9 +88,9 @@ impl Note {
     /// Longest text, in bytes.
     pub const MAX: usize = crate::failure::MAX_ERROR_TEXT + 64;
 
-    /// A note; longer text is cut.
+    /// A note; longer text is cut, and NUL, which some databases refuse, is replaced.
     pub fn new(error: impl Into<String>) -> Self {
-        let mut error = error.into();
+        let mut error = error.into().replace('\0', "\u{fffd}");
         crate::failure::truncate(&mut error, Self::MAX);
         Self { error }
     }

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use steadfast::{HandlerError, Message, Reason, Story, handler_fn, store::MemoryStore};
+use steadfast::{
+    HandlerError, Message, Reason, Story, handler_fn,
+    store::{MemoryStore, Note},
+};
 use steadfast_mock::{MockBroker, Point};
 
-use crate::support::{
-    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
-    publish,
+use crate::{
+    picky::Picky,
+    support::{
+        DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
+        publish,
+    },
 };
 
 fn rejecting() -> impl steadfast::Handler<Message = Order> {
@@ -143,4 +149,48 @@ async fn a_message_beyond_the_limits_is_dead_lettered_undecoded() {
     let letters = broker.dead_letters(DEAD);
     let story = Story::read(letters.expect_one().with_reason("oversize").message()).unwrap();
     assert!(story.history.last_error.unwrap().contains("limits.header_bytes is 65536"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_that_the_store_refuses_cost_no_second_letter() {
+    for refuses in [|note: &Note| note.error.contains('4'), |_: &Note| true] {
+        let broker = broker_with(&["bad"]);
+        let picky = Picky { refuses: Some(refuses), ..Picky::default() };
+        let stored = consumer(rejecting()).store(picky).dedup_key(by_id());
+        let _running = broker.start(stored.build(broker.clone()).unwrap());
+        broker.settled(SOURCE).await;
+        broker.dead_letters(DEAD).expect_one();
+    }
+}
+
+#[test]
+fn a_note_has_no_nul() {
+    assert_eq!(Note::new("bad value \0").error, "bad value \u{fffd}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_refused_twice_does_not_stop_the_others() {
+    let broker = MockBroker::new();
+    broker.publish(SOURCE, Message::new("not JSON").with_key("k").with_header("h", "v"));
+    publish(&broker, &["good"]);
+    broker.faults().refuse_publishes(DEAD, 2);
+    let _running = broker.start(consumer(rejecting()).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    let letters = broker.dead_letters(DEAD);
+    let bare = letters.expect_one();
+    assert_eq!((bare.message().headers.first("h"), &bare.message().key), (None, &None));
+    bare.with_payload("not JSON").with_reason("undecodable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_retry_headers_do_not_grow_a_letter_without_bound() {
+    let broker = MockBroker::new().max_message_bytes(64 << 10);
+    let forged = Message::new("not JSON")
+        .with_header("steadfast-retry-attempts", "0")
+        .with_header("steadfast-retry-source", "s")
+        .with_header("steadfast-retry-message-id", "x".repeat(60 << 10));
+    broker.publish(SOURCE, forged);
+    let _running = broker.start(consumer(rejecting()).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert!(broker.dead_letters(DEAD).expect_one().message().size() < 8 << 10);
 }

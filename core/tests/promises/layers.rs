@@ -1,10 +1,13 @@
 //! The user's own layers: where they stand, and what they may do.
 
+use std::time::Duration;
+
 use steadfast::{
     Cancelled, Cause, Delivery, Failure, FailureKind, Middleware, Next, Outcome, Process, Reason,
     from_fn, handler_fn, store::MemoryStore,
 };
 use steadfast_mock::MockBroker;
+use tokio::time::Instant;
 
 use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure};
 
@@ -154,4 +157,96 @@ async fn a_layer_can_hand_a_message_back() {
     broker.settled(SOURCE).await;
     assert_eq!(broker.deliveries(SOURCE), 2);
     assert_eq!(seen.entries().len(), 2);
+}
+
+struct GivesUpAfter(Duration);
+
+impl Middleware for GivesUpAfter {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        let ran = tokio::time::timeout(self.0, next.run(delivery)).await;
+        ran.unwrap_or_else(|_| Outcome::failed(Failure::new(FailureKind::TimedOut, "outside")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outer_layer_that_drops_an_attempt_leaves_no_claim_behind() {
+    let broker = broker_with(&["a"]);
+    let begun = Ledger::default();
+    let handler = Record {
+        begun: begun.clone(),
+        then: |_, attempt| async move {
+            if attempt == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        },
+    };
+    let outer = GivesUpAfter(Duration::from_secs(5));
+    let layered = consumer(handler).store(MemoryStore::new()).dedup_key(by_id()).outer(outer);
+    let started = Instant::now();
+    let _running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(begun.count("a"), 2);
+    broker.dead_letters(DEAD).expect_none();
+}
+
+async fn fails_afterwards(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    next.run(delivery).await;
+    Outcome::failed(Failure::new(FailureKind::Transient, "the audit log is full"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_is_not_dead_lettered_by_an_outer_layer() {
+    let broker = broker_with(&["a"]);
+    let layered = consumer(fine()).outer(from_fn(fails_afterwards));
+    let _running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    broker.dead_letters(DEAD).expect_none();
+}
+
+async fn rewrites(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    let mut payload = delivery.message.payload.take().unwrap_or_default().to_vec();
+    payload.push(b' ');
+    delivery.message.payload = Some(payload.into());
+    next.run(delivery).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_rewrites_the_payload_makes_neither_a_conflict_nor_another_dead_letter() {
+    let broker = broker_with(&["a"]);
+    let handler = Record { begun: Ledger::default(), then: |_, _| async { Err(failure("x")) } };
+    let layered = consumer(handler)
+        .store(MemoryStore::new())
+        .dedup_key(by_id())
+        .outer(from_fn(rewrites))
+        .inner(from_fn(rewrites));
+    let _running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    let letters = broker.dead_letters(DEAD);
+    letters.expect_one().with_reason("exhausted").with_payload("{\"id\":\"a\"}");
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("in a destructor");
+        }
+    }
+}
+
+async fn lends_a_bomb(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    delivery.lend(Bomb);
+    next.run(delivery).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_is_survived() {
+    let broker = broker_with(&["a"]);
+    let layered = consumer(fine()).outer(from_fn(lends_a_bomb));
+    let running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    running.stop().await.unwrap();
 }

@@ -11,6 +11,7 @@ mod layers;
 mod order;
 mod outages;
 mod outcomes;
+mod picky;
 mod redrive;
 mod refused;
 mod retries;

@@ -1,6 +1,7 @@
 //! Outages are not the message's fault (P8): pause, probe, recover, nothing dead-lettered.
 
 use std::{
+    future::ready,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,10 +10,14 @@ use std::{
 };
 
 use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
-use steadfast_mock::FaultyStore;
+use steadfast_mock::{FaultyStore, MockBroker};
 
-use crate::support::{
-    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, publish,
+use crate::{
+    picky::Picky,
+    support::{
+        DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
+        publish,
+    },
 };
 
 const OUTAGE: Duration = Duration::from_secs(600);
@@ -21,7 +26,7 @@ fn many() -> Vec<String> {
     (0..200).map(|n| format!("m{n}")).collect()
 }
 
-fn published() -> (steadfast_mock::MockBroker, Vec<String>) {
+fn published() -> (MockBroker, Vec<String>) {
     let ids = many();
     let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
     (broker, ids)
@@ -214,4 +219,70 @@ async fn settlements_that_fail_are_made_again() {
     assert_eq!(begun.entries().len(), 3, "none came back");
     publish(&broker, &["d"]);
     broker.settled(SOURCE).await;
+}
+
+/// Without a store there is no record to give the attempt back to.
+#[tokio::test(start_paused = true)]
+async fn without_a_store_an_outage_dead_letters_nothing_either() {
+    let named = || HandlerError::unavailable("payments", "refused");
+    for failing in [named as fn() -> HandlerError, || failure("connection refused")] {
+        let (broker, _) = published();
+        let handler = Record { begun: Ledger::default(), then: move |_, _| ready(Err(failing())) };
+        let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
+        tokio::time::sleep(12 * OUTAGE).await;
+        broker.dead_letters(DEAD).expect_none();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_poison_does_not_stop_a_consumer_for_ever() {
+    for broker in [MockBroker::new(), MockBroker::new().without_delay()] {
+        for n in 0..70 {
+            broker.publish(SOURCE, order(format!("bad{n}")));
+        }
+        publish(&broker, &["good"]);
+        let begun = Ledger::default();
+        let handler = Record {
+            begun: begun.clone(),
+            then: |order: Order, _| {
+                let bad = order.id.starts_with("bad");
+                ready(if bad { Err(failure("a bug")) } else { Ok(()) })
+            },
+        };
+        let stored = consumer(handler).store(MemoryStore::new()).dedup_key(by_id());
+        let _running = broker.start(stored.build(broker.clone()).unwrap());
+        broker.settled(SOURCE).await;
+        assert_eq!((begun.count("good"), broker.dead_letters(DEAD).len()), (1, 70));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_down() {
+    let broker = broker_with(&["a"]);
+    let handler = Record { begun: Ledger::default(), then: |_, _| ready(Ok(())) };
+    let hung = Picky { hangs: true, ..Picky::default() };
+    let consumer = consumer(handler).store(hung).dedup_key(by_id()).build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let running = broker.start(consumer);
+    down(&health, "store").await;
+    running.stop().await.unwrap();
+    assert_eq!(broker.backlog(SOURCE), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_has_ended_is_not_ready() {
+    let broker = broker_with(&["a"]);
+    for crash in [true, false] {
+        let handler = Record { begun: Ledger::default(), then: |_, _| ready(Ok(())) };
+        let consumer = consumer(handler).build(broker.clone()).unwrap();
+        let health = consumer.health();
+        let running = broker.start(consumer);
+        health.ready().await;
+        if crash {
+            running.kill().await;
+        } else {
+            running.stop().await.unwrap();
+        }
+        assert_eq!(health.reasons(), ["stopped"]);
+    }
 }

@@ -135,3 +135,23 @@ async fn what_runs_when_its_session_is_lost_is_told_and_given_back() {
     running.stop().await.unwrap();
     broker.dead_letters(DEAD).expect_none();
 }
+
+#[tokio::test(start_paused = true)]
+async fn stops_do_not_wear_out_messages_that_never_ran() {
+    let broker = MockBroker::new();
+    let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    crate::support::publish(&broker, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let begun = Ledger::default();
+    for stops in 1..=6 {
+        let hanging = consumer(Hang(begun.clone())).concurrency(1).max_in_flight(20);
+        let built = hanging.drain(Duration::from_secs(1)).build(broker.clone());
+        let running = broker.start(built.unwrap());
+        begun.reaches(stops).await;
+        running.stop().await.unwrap();
+    }
+    broker.dead_letters(DEAD).expect_none();
+    let handler = Record { begun: Ledger::default(), then: |_, _| async { Ok(()) } };
+    let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    broker.dead_letters(DEAD).expect_none();
+}

@@ -1,0 +1,81 @@
+//! A store of a user's own, around the one in memory, that refuses words or never answers.
+
+use std::{future::pending, time::Duration};
+
+use async_trait::async_trait;
+use steadfast::store::{
+    Answer, Claim, MemoryStore, Note, Record, RecordId, Store, StoreError, Token, Written,
+};
+
+#[derive(Default)]
+pub(crate) struct Picky {
+    pub(crate) inner: MemoryStore,
+    /// Refuses to write such a note.
+    pub(crate) refuses: Option<fn(&Note) -> bool>,
+    /// Never answers to a claim.
+    pub(crate) hangs: bool,
+}
+
+impl Picky {
+    fn look_at(&self, note: &Note) -> Result<(), StoreError> {
+        match self.refuses {
+            Some(refuses) if refuses(note) => Err(StoreError::Refused("a data error".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Picky {
+    async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
+        if self.hangs {
+            pending::<()>().await;
+        }
+        self.inner.claim(claim).await
+    }
+
+    async fn extend(
+        &self,
+        id: &RecordId,
+        token: &Token,
+        lease: Duration,
+    ) -> Result<Written, StoreError> {
+        self.inner.extend(id, token, lease).await
+    }
+
+    async fn complete(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
+        self.inner.complete(id, token).await
+    }
+
+    async fn fail(
+        &self,
+        id: &RecordId,
+        token: &Token,
+        after: Duration,
+        note: &Note,
+    ) -> Result<Written, StoreError> {
+        self.look_at(note)?;
+        self.inner.fail(id, token, after, note).await
+    }
+
+    async fn release(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
+        self.inner.release(id, token).await
+    }
+
+    async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError> {
+        self.look_at(note)?;
+        self.inner.bury(id, token, note).await
+    }
+
+    async fn rearm(&self, id: &RecordId, fence: Option<u64>) -> Result<Written, StoreError> {
+        self.inner.rearm(id, fence).await
+    }
+
+    async fn look(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        self.inner.look(id).await
+    }
+
+    async fn reap(&self, limit: usize) -> Result<usize, StoreError> {
+        self.inner.reap(limit).await
+    }
+}
