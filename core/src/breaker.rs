@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -81,12 +81,26 @@ impl BreakerPolicy {
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
     state: Mutex<State>,
+    line: Mutex<Line>,
     /// Wakes the attempts that wait at the breaker.
     changed: Notify,
     /// Wakes intake.
     bell: Arc<Notify>,
     health: Health,
     chance: Chance,
+}
+
+/// Those who wait, by the order in which they came.
+#[derive(Default)]
+struct Line {
+    next: u64,
+    tickets: BTreeSet<u64>,
+}
+
+/// A place in the line, left when it is dropped.
+struct Ticket<'a> {
+    breaker: &'a Breaker,
+    number: u64,
 }
 
 enum State {
@@ -133,14 +147,24 @@ impl Breaker {
         chance: Chance,
     ) -> Arc<Self> {
         let state = Mutex::new(State::Closed { recent: VecDeque::new() });
-        Arc::new(Self { policy, state, changed: Notify::new(), bell, health, chance })
+        Arc::new(Self {
+            policy,
+            state,
+            line: Mutex::default(),
+            changed: Notify::new(),
+            bell,
+            health,
+            chance,
+        })
     }
 
-    /// Waits for leave to make an attempt. Cancel safe.
+    /// Waits for leave to make an attempt. Those who wait probe in turn, so that no message keeps
+    /// the breaker open by its own fault. Cancel safe.
     pub(crate) async fn admit(self: &Arc<Self>) -> Pass {
+        let ticket = Ticket::draw(self);
         loop {
             let changed = self.changed.notified();
-            match self.try_admit() {
+            match self.look(Some(ticket.number)) {
                 Ok(pass) => return pass,
                 Err(until) => {
                     tokio::select! {
@@ -153,13 +177,20 @@ impl Breaker {
         }
     }
 
-    /// Leave at once, or until when to wait at the longest.
-    pub(crate) fn try_admit(self: &Arc<Self>) -> Result<Pass, Instant> {
+    /// Leave at once, if nobody has waited for it longer.
+    pub(crate) fn try_admit(self: &Arc<Self>) -> Option<Pass> {
+        self.look(None).ok()
+    }
+
+    /// Leave, or until when to wait at the longest.
+    fn look(self: &Arc<Self>, ticket: Option<u64>) -> Result<Pass, Instant> {
         let now = Instant::now();
+        let first = self.line().tickets.first().copied();
         match &mut *self.state() {
             State::Closed { .. } => Ok(Pass { probe_of: None }),
             State::Open(open) if open.probing => Err(now + LOOK_AGAIN),
             State::Open(open) if open.until > now => Err(open.until),
+            State::Open(_) if first != ticket => Err(now + LOOK_AGAIN),
             State::Open(open) => {
                 open.probing = true;
                 Ok(Pass { probe_of: Some(Arc::clone(self)) })
@@ -272,8 +303,29 @@ impl Breaker {
         self.bell.notify_one();
     }
 
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Ticket<'a> {
+    fn draw(breaker: &'a Breaker) -> Self {
+        let mut line = breaker.line();
+        line.next += 1;
+        let number = line.next;
+        line.tickets.insert(number);
+        Self { breaker, number }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.breaker.line().tickets.remove(&self.number);
+        self.breaker.changed.notify_waiters();
     }
 }
 

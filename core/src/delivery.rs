@@ -114,7 +114,7 @@ impl Delivery {
 
     /// Time since the message was published, if the broker says when that was.
     pub fn age(&self) -> Option<Duration> {
-        Some(self.age_at_receipt? + self.received.elapsed())
+        Some(self.age_at_receipt?.saturating_add(self.received.elapsed()))
     }
 
     /// The token that shutdown, revocation and a lost lease trip.
@@ -128,7 +128,7 @@ impl Delivery {
             && let Some(copied) = self.origin.published_at
         {
             let since = copied.duration_since(published).unwrap_or_default();
-            self.age_at_receipt = self.age_at_receipt.map(|age| age + since);
+            self.age_at_receipt = self.age_at_receipt.map(|age| age.saturating_add(since));
         }
         self.origin = origin;
     }

@@ -36,6 +36,8 @@ struct Entry {
     receipt: Receipt,
     cancellation: Cancellation,
     extend_at: Option<Instant>,
+    /// While it is being settled, its hold is not extended: a broker would take one for the other.
+    settling: bool,
 }
 
 /// A delivery under way through the consumer.
@@ -87,6 +89,7 @@ impl Flights {
                 receipt: delivery.receipt,
                 cancellation: delivery.cancellation().clone(),
                 extend_at,
+                settling: false,
             },
         );
         let permit = Permit {
@@ -130,7 +133,7 @@ impl Flights {
         let mut due: Vec<Due> = Vec::new();
         for entry in self.table().entries.values_mut() {
             let Hold::Extendable { each, .. } = entry.session.hold() else { continue };
-            if entry.extend_at.is_none_or(|at| at > now) {
+            if entry.settling || entry.extend_at.is_none_or(|at| at > now) {
                 continue;
             }
             entry.extend_at = Some(from_now(each / 3));
@@ -149,6 +152,13 @@ impl Flights {
 }
 
 impl Permit {
+    /// Says whether it is being settled.
+    pub(crate) fn settling(&self, settling: bool) {
+        if let Some(entry) = self.flights.table().entries.get_mut(&self.number) {
+            entry.settling = settling;
+        }
+    }
+
     /// Whether the broker has taken the delivery back, so that nothing is left to settle.
     pub(crate) fn is_taken_back(&self) -> bool {
         self.session.is_over() || self.cancellation.reason() == Some(Cancelled::Revoked)

@@ -117,7 +117,6 @@ impl Operation {
             meters: Arc::clone(&meters),
         });
         let settler = Settler {
-            leaving: left,
             flights: Arc::clone(&flights),
             health: health.clone(),
             meters: Arc::clone(&meters),
@@ -125,7 +124,7 @@ impl Operation {
             draining: draining.clone(),
             hold: session.hold(),
         };
-        others.spawn(settler.run());
+        others.spawn(settler.run(left));
         others.spawn(crew::run(work, Arc::clone(&desk), policy.max_in_flight()));
         others.spawn(watchdog::run(Arc::clone(&progress), meters, policy.stalled_after));
         let mut intake = JoinSet::new();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, MissedTickBehavior, timeout},
@@ -31,7 +32,6 @@ pub(crate) struct Leaving {
 /// delivery. What ends while a call is under way makes up the next batch: one at low load, many
 /// under load.
 pub(crate) struct Settler {
-    pub(crate) leaving: UnboundedReceiver<Leaving>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) health: Health,
     pub(crate) meters: Arc<Meters>,
@@ -54,7 +54,7 @@ const BATCH: usize = 512;
 
 impl Settler {
     /// Runs until no more can leave and all has been settled or given up.
-    pub(crate) async fn run(mut self) -> RunError {
+    pub(crate) async fn run(self, mut leaving: UnboundedReceiver<Leaving>) -> RunError {
         const LONGEST: Duration = Duration::from_secs(5);
         let look = match self.hold {
             Hold::Extendable { each, .. } => period(each / 6).min(LONGEST),
@@ -64,9 +64,10 @@ impl Settler {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         let mut again: Vec<Again> = Vec::new();
+        let mut settling = FuturesUnordered::new();
         let mut open = true;
         let mut draining = false;
-        while open || !again.is_empty() {
+        while open || !again.is_empty() || !settling.is_empty() {
             let next = again.iter().map(|again| again.at).min();
             tokio::select! {
                 biased;
@@ -74,20 +75,20 @@ impl Settler {
                     again.retain(|again| !again.leaving.permit.is_taken_back());
                     self.extend().await;
                 }
+                Some(failed) = settling.next(), if !settling.is_empty() => again.extend(failed),
                 _ = self.draining.cancelled(), if !draining => {
                     draining = true;
                     again.iter_mut().for_each(|again| again.at = Instant::now());
                 }
-                () = sleep_until(next), if next.is_some() => {
+                () = sleep_until(next), if next.is_some() && settling.is_empty() => {
                     let now = Instant::now();
                     let (due, later) = again.into_iter().partition(|again| again.at <= now);
                     again = later;
-                    again.extend(self.settle(due).await);
+                    settling.push(self.settle(due));
                 }
-                received = self.leaving.recv_many(&mut batch, BATCH), if open => {
+                received = leaving.recv_many(&mut batch, BATCH), if open && settling.is_empty() => {
                     open = received > 0;
-                    let fresh = batch.drain(..).map(Again::first).collect();
-                    again.extend(self.settle(fresh).await);
+                    settling.push(self.settle(batch.drain(..).map(Again::first).collect()));
                 }
             }
         }
@@ -117,6 +118,7 @@ impl Settler {
         let (settles, mut kept): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|Again { leaving: Leaving { settle, permit }, failures, .. }| {
+                permit.settling(true);
                 (settle, (permit, failures))
             })
             .unzip();
@@ -140,6 +142,7 @@ impl Settler {
             .filter_map(|((settle, (permit, failures)), answer)| {
                 let error = answer.err()?;
                 self.meters.settle_failures.increment(1);
+                permit.settling(false);
                 self.after_failure(Leaving { settle, permit }, failures + 1, error)
             })
             .collect()

@@ -67,8 +67,8 @@ impl Retrying {
                 continue;
             }
             return match self.breaker.try_admit() {
-                Ok(pass) => Ok(pass),
-                Err(_) => self.room.wait(delivery, self.breaker.admit()).await,
+                Some(pass) => Ok(pass),
+                None => self.room.wait(delivery, self.breaker.admit()).await,
             };
         }
     }

@@ -16,4 +16,5 @@ mod redrive;
 mod refused;
 mod retries;
 mod shutdown;
+mod slow;
 mod support;

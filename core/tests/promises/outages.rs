@@ -286,3 +286,36 @@ async fn a_consumer_that_has_ended_is_not_ready() {
         assert_eq!(health.reasons(), ["stopped"]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_fails_by_its_own_fault_does_not_keep_the_breaker_open() {
+    let broker = broker_with(&["odd"]);
+    let (begun, is_down) = (Ledger::default(), Arc::new(AtomicBool::new(true)));
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let is_down = is_down.clone();
+            move |order: Order, _| {
+                let outcome = if is_down.load(Ordering::Relaxed) {
+                    Err(HandlerError::unavailable("payments", "refused"))
+                } else if order.id == "odd" {
+                    Err(failure("its own fault"))
+                } else {
+                    Ok(())
+                };
+                ready(outcome)
+            }
+        },
+    };
+    let stored = consumer(handler).store(MemoryStore::new()).dedup_key(by_id());
+    let consumer = stored.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    down(&health, "payments").await;
+    publish(&broker, &["a", "b", "c"]);
+    tokio::time::sleep(OUTAGE).await;
+    is_down.store(false, Ordering::Relaxed);
+    let minutes = tokio::time::timeout(OUTAGE, broker.settled(SOURCE));
+    minutes.await.expect("the others probe too");
+    broker.dead_letters(DEAD).expect_one().with_reason("exhausted");
+}
