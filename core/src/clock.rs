@@ -16,3 +16,11 @@ pub(crate) fn from_now(after: Duration) -> Instant {
 pub(crate) fn period(length: Duration) -> Duration {
     length.clamp(Duration::from_millis(1), NEVER)
 }
+
+/// Waits until then, or for ever where there is no such time. Cancel safe.
+pub(crate) async fn reach(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,6 +1,6 @@
 //! Receives what fits, from one session after another.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Notify,
@@ -41,6 +41,8 @@ pub(crate) struct Intake {
     pub(crate) progress: Arc<Progress>,
     pub(crate) chance: Chance,
 }
+
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why no more comes from a session.
 enum Ended {
@@ -103,8 +105,9 @@ impl Intake {
                 () = session.over() => return Ok(Ended::Lost),
                 received = &mut receiving => received,
             };
-            self.progress.receiving(false);
             match received {
+                // "Nothing yet" may be answered at once: it must not become a loop without a pause.
+                Ok(nothing) if nothing.is_empty() => tokio::time::sleep(PAUSE).await,
                 Ok(deliveries) => self.board(deliveries, session),
                 Err(BrokerError::Unavailable(error)) => {
                     tracing::warn!(%error, "cannot receive");
@@ -120,7 +123,10 @@ impl Intake {
         loop {
             let look_again = match self.demand() {
                 Ok(demand) => return ControlFlow::Continue(demand),
-                Err(look_again) => look_again,
+                Err(look_again) => {
+                    self.progress.receiving(false);
+                    look_again
+                }
             };
             tokio::select! {
                 biased;
@@ -139,7 +145,7 @@ impl Intake {
     /// What may be taken now, or when to look again at the latest.
     fn demand(&self) -> Result<Demand, Instant> {
         /// Whoever changes something rings the bell.
-        const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+        const LOOK_AGAIN: Duration = Duration::from_secs(60);
         let later = Instant::now() + LOOK_AGAIN;
         let fits = self.flights.demand().ok_or(later)?;
         let dependency = self.breaker.dependency();
@@ -155,9 +161,7 @@ impl Intake {
     }
 
     fn board(&self, deliveries: Vec<Delivery>, session: &Arc<Session>) {
-        if !deliveries.is_empty() {
-            self.progress.received();
-        }
+        self.progress.received();
         for mut delivery in deliveries {
             restore(&mut delivery, self.policy.retry.attempts());
             delivery.lane = match &self.policy.ordered_by {

@@ -18,7 +18,7 @@ use crate::{
     Cancellation, Cancelled,
     broker::{Hold, Settle, SettleError, Settlement},
     chance::Chance,
-    clock::{from_now, period},
+    clock::{from_now, period, reach},
     middleware::Meters,
 };
 
@@ -80,7 +80,7 @@ impl Settler {
                     draining = true;
                     again.iter_mut().for_each(|again| again.at = Instant::now());
                 }
-                () = sleep_until(next), if next.is_some() && settling.is_empty() => {
+                () = reach(next), if next.is_some() && settling.is_empty() => {
                     let now = Instant::now();
                     let (due, later) = again.into_iter().partition(|again| again.at <= now);
                     again = later;
@@ -197,12 +197,5 @@ impl Settler {
 impl Again {
     fn first(leaving: Leaving) -> Self {
         Self { leaving, at: Instant::now(), failures: 0, _outage: None }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

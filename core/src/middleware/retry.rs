@@ -87,7 +87,10 @@ impl Retrying {
             return true;
         }
         let broker_can = self.source.max_delay.is_some_and(|longest| after <= longest);
-        !broker_can || (after <= self.retry.in_place() && self.room.has_share())
+        // A record that is not due although the broker has waited: this broker comes too early.
+        let came_early = matches!(outcome, Outcome::Release { cause: Cause::NotYet, .. });
+        let short = came_early || after <= self.retry.in_place();
+        !broker_can || (short && self.room.has_share())
     }
 
     /// Whether a failed attempt is known to whoever gets the message next. One that is not, handed

@@ -1,14 +1,14 @@
 //! One run of a redrive.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{Redrive, RedriveError, RedriveReport};
 use crate::{
-    Delivery, Message, Story,
+    Delivery, Message, Receipt, Story,
     broker::{Demand, Hold, Publish, Settle, Settlement, Source, Subscription},
-    clock::period,
+    clock::{period, reach},
     headers,
 };
 
@@ -20,14 +20,15 @@ pub(super) struct Run<'a> {
     mark: String,
     publisher: Arc<dyn Publish>,
     source: Arc<dyn Source>,
+    /// The letters that have come, so that one that comes again is not counted again.
+    seen: HashSet<String>,
     kept: Kept,
 }
 
 /// Letters that stay: held to the end, so that the broker does not hand them out again meanwhile.
-#[derive(Default)]
 struct Kept {
     deliveries: Vec<Delivery>,
-    extended: Option<Instant>,
+    extended: Instant,
 }
 
 impl<'a> Run<'a> {
@@ -37,8 +38,9 @@ impl<'a> Run<'a> {
         let subscription =
             Subscription::new(&redrive.destination, &redrive.group).max_messages(redrive.most);
         let source = broker.subscribe(&subscription).await.map_err(RedriveError::Source)?;
+        let kept = Kept { deliveries: Vec::new(), extended: Instant::now() };
         let mark = format!("{:032x}", rand::random::<u128>());
-        Ok(Self { redrive, dry, mark, publisher, source, kept: Kept::default() })
+        Ok(Self { redrive, dry, mark, publisher, source, seen: HashSet::new(), kept })
     }
 
     /// Gives back what stays.
@@ -59,20 +61,32 @@ impl<'a> Run<'a> {
         let mut pace =
             tokio::time::interval(period(Duration::from_secs(1) / self.redrive.per_second));
         let mut ended = false;
+        let mut quiet_since = Instant::now();
         while !ended && report.seen() < self.redrive.most {
             let source = Arc::clone(&self.source);
             let mut receiving = source.receive(Demand::new(1, usize::MAX));
-            let received = tokio::select! {
-                biased;
-                received = &mut receiving => received,
-                () = idle_or(stop.as_mut(), self.redrive.idle) => {
-                    ended = true;
-                    source.stop().await;
-                    receiving.await
+            let received = loop {
+                let enough = quiet_since + self.redrive.idle;
+                let hold_is_due = self.hold_is_due();
+                tokio::select! {
+                    biased;
+                    received = &mut receiving => break received,
+                    () = stop.as_mut(), if !ended => {}
+                    () = tokio::time::sleep_until(enough), if !ended => {}
+                    () = reach(hold_is_due) => {
+                        self.hold().await;
+                        continue;
+                    }
                 }
+                ended = true;
+                source.stop().await;
             };
+            quiet_since = Instant::now();
             for letter in received.map_err(RedriveError::Source)? {
-                self.hold().await;
+                if !self.seen.insert(name(&letter)) {
+                    self.kept.deliveries.push(letter);
+                    continue;
+                }
                 if !self.dry && !ended {
                     tokio::select! {
                         biased;
@@ -149,21 +163,28 @@ impl<'a> Run<'a> {
 
     /// Extends the holds of what stays.
     async fn hold(&mut self) {
-        let Hold::Extendable { each, .. } = self.source.capabilities().hold else { return };
-        let now = Instant::now();
-        if *self.kept.extended.get_or_insert(now) + each / 3 <= now {
-            let receipts: Vec<_> = self.kept.deliveries.iter().map(|kept| kept.receipt).collect();
-            // One that is lost comes back to the broker earlier: it stays in any case.
-            let _ = self.source.extend(&receipts).await;
-            self.kept.extended = Some(now);
+        let receipts: Vec<_> = self.kept.deliveries.iter().map(|kept| kept.receipt).collect();
+        // One that is lost comes back to the broker earlier: it stays in any case.
+        let _ = self.source.extend(&receipts).await;
+        self.kept.extended = Instant::now();
+    }
+
+    /// When the holds are due for an extension, if they can be extended.
+    fn hold_is_due(&self) -> Option<Instant> {
+        match self.source.capabilities().hold {
+            Hold::Extendable { each, .. } if !self.kept.deliveries.is_empty() => {
+                Some(self.kept.extended + each / 3)
+            }
+            _ => None,
         }
     }
 }
 
-async fn idle_or(stop: Pin<&mut impl Future<Output = ()>>, idle: Duration) {
-    tokio::select! {
-        biased;
-        () = stop => {}
-        () = tokio::time::sleep(idle) => {}
-    }
+/// What tells a letter from others when it comes again.
+fn name(letter: &Delivery) -> String {
+    let origin = &letter.origin;
+    origin.position.clone().or_else(|| origin.message_id.clone()).unwrap_or_else(|| {
+        let Receipt { epoch, tag } = letter.receipt;
+        format!("{epoch}/{tag}")
+    })
 }

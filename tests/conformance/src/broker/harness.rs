@@ -78,6 +78,12 @@ pub trait BrokerHarness: Send + Sync {
         false
     }
 
+    /// Makes the broker unreachable: cuts all connections and lets none be made. Or ends that.
+    async fn take_down(&self, down: bool) -> bool {
+        let _ = down;
+        false
+    }
+
     /// Loses the next ack: the adapter takes it for made, the broker never learns of it.
     async fn lose_next_ack(&self) -> bool {
         false

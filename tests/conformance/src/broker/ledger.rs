@@ -193,9 +193,8 @@ impl Book {
 impl Run {
     /// Whether both were under way at the same time.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        let before = |one: &Self, other: &Self| {
-            one.ended.is_some_and(|(ended, _)| ended < other.began)
-        };
+        let before =
+            |one: &Self, other: &Self| one.ended.is_some_and(|(ended, _)| ended < other.began);
         !before(self, other) && !before(other, self)
     }
 }

@@ -5,18 +5,19 @@ use std::time::Duration;
 use steadfast::{Consumer, Health, RunError, Shutdown};
 use tokio::task::JoinHandle;
 
-use super::wait::within;
+use super::{wait::within, watched::Failures};
 
 /// A consumer at work. Dropping it kills it.
 pub(crate) struct Member {
     pub(crate) health: Health,
+    failures: Failures,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), RunError>>,
     patience: Duration,
 }
 
 impl Member {
-    pub(crate) fn start(consumer: Consumer, patience: Duration) -> Self {
+    pub(crate) fn start(consumer: Consumer, failures: Failures, patience: Duration) -> Self {
         let (health, shutdown) = (consumer.health(), Shutdown::new());
         let run = consumer.run(shutdown.clone());
         let running = tokio::spawn(async move {
@@ -27,12 +28,18 @@ impl Member {
             }
             ended
         });
-        Self { health, shutdown, running, patience }
+        Self { health, failures, shutdown, running, patience }
     }
 
     /// Waits until it is ready to consume.
     pub(crate) async fn ready(&self) {
         within(self.patience, "the consumer to be ready", self.health.ready()).await;
+    }
+
+    /// Waits until it has tried in vain to reach its broker, and more than once.
+    pub(crate) async fn has_tried_in_vain(&self) {
+        let failures = self.failures.reach(2);
+        within(self.patience, "the consumer to try to reach its broker again", failures).await;
     }
 
     /// Asks it to stop, and does not wait.

@@ -28,6 +28,7 @@ mod suite;
 mod topic;
 mod verdict;
 mod wait;
+mod watched;
 
 pub use self::{
     harness::{BrokerHarness, GROUPS},

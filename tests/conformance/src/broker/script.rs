@@ -5,8 +5,7 @@ use std::{future::Future, sync::Arc};
 use futures::{FutureExt as _, future::BoxFuture};
 use steadfast::{
     Cancellation, Codec, Context, Delivery, Handler, HandlerError, Message, Middleware, Origin,
-    Outcome, Process,
-    broker::BoxError,
+    Outcome, Process, broker::BoxError,
 };
 use tokio::sync::watch;
 

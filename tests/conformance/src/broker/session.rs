@@ -164,7 +164,8 @@ async fn subscribe(topic: &Topic<'_>, subscription: &Subscription) -> Arc<dyn So
 
 /// A payload as text.
 pub(crate) fn text_of(message: &Message) -> String {
-    message.payload.as_deref().map_or_else(String::new, |payload| {
-        String::from_utf8_lossy(payload).into_owned()
-    })
+    message
+        .payload
+        .as_deref()
+        .map_or_else(String::new, |payload| String::from_utf8_lossy(payload).into_owned())
 }

@@ -14,6 +14,7 @@ use super::{
     script::{Letter, Letters, Player, Script, Witness, succeed},
     topic::limited_hold,
     wait::{until_some, within},
+    watched::Watched,
 };
 
 /// A topic with a dead letter destination, a store, and the ledger of all consumers.
@@ -88,9 +89,10 @@ impl<'h> Stage<'h> {
 
     /// Starts it.
     pub(crate) fn start(&self, policy: Policy) -> Member {
-        let broker = self.harness.broker();
+        let broker = Watched::new(self.harness.broker());
+        let failures = broker.failures();
         let consumer = policy.build(broker).expect("the suite's policies are sound");
-        Member::start(consumer, self.longest_wait())
+        Member::start(consumer, failures, self.longest_wait())
     }
 
     pub(crate) fn delay(&self) -> Duration {

@@ -128,9 +128,10 @@ impl<'h> Topic<'h> {
         for time in 0..=again {
             let mut missing: BTreeSet<&str> = lasts.iter().map(|(text, _)| text.as_str()).collect();
             while !missing.is_empty() {
-                let delivery = session.next_within(self.patience() * 2).await.unwrap_or_else(|| {
-                    panic!("messages published last did not come: {missing:?}");
-                });
+                let delivery =
+                    session.next_within(self.patience() * 2).await.unwrap_or_else(|| {
+                        panic!("messages published last did not come: {missing:?}");
+                    });
                 let text = text_of(&delivery.message);
                 assert!(text.starts_with(LAST), "{text:?} was settled for good, and comes again");
                 missing.remove(text.as_str());

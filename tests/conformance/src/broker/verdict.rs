@@ -2,9 +2,9 @@
 
 use std::{fmt, io::Write as _};
 
-/// What a case comes to. A broker that breaks the rule makes it panic.
+/// What a case comes to; there is nothing between the two. A broker that breaks the rule makes it
+/// panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "there is nothing between the two")]
 #[must_use]
 pub enum Verdict {
     /// The broker keeps the rule.

@@ -5,11 +5,7 @@ use std::{future::Future, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// Waits for this, and fails the case when it has not come in time.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    what: &str,
-    awaited: impl Future<Output = T>,
-) -> T {
+pub(crate) async fn within<T>(limit: Duration, what: &str, awaited: impl Future<Output = T>) -> T {
     match timeout(limit, awaited).await {
         Ok(value) => value,
         Err(_) => panic!("waited {limit:?} in vain for {what}"),

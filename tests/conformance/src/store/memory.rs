@@ -1,7 +1,6 @@
 //! The harness of the store in memory.
 
 use std::{
-    any::Any,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -55,7 +54,7 @@ impl StoreHarness for MemoryHarness {
     }
 
     async fn effect(&self, lent: &mut dyn Lent, name: &str) {
-        let lent: &mut dyn Any = lent;
+        let lent = lent.as_any_mut();
         let transaction = lent
             .downcast_mut::<MemoryTransaction>()
             .expect("a store around a MemoryStore lends that one's transactions");

@@ -1,6 +1,6 @@
 //! A broker around the mock that breaks its contract in one way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use steadfast::{
@@ -35,11 +35,7 @@ pub(crate) trait Breach: Send + Sync + 'static {
 
     fn deliver(&self, _delivery: &mut Delivery) {}
 
-    async fn settle(
-        &self,
-        source: &dyn Source,
-        batch: &[Settle],
-    ) -> Vec<Result<(), SettleError>> {
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
         source.settle(batch).await
     }
 
@@ -59,6 +55,10 @@ pub(crate) trait Breach: Send + Sync + 'static {
         source.close().await;
     }
 
+    async fn backlog(&self, source: &dyn Source) -> Result<Option<u64>, BrokerError> {
+        source.backlog().await
+    }
+
     async fn publish(
         &self,
         publisher: &dyn Publish,
@@ -70,6 +70,16 @@ pub(crate) trait Breach: Send + Sync + 'static {
 
     async fn check(&self, publisher: &dyn Publish, destination: &str) -> Result<(), BrokerError> {
         publisher.check(destination).await
+    }
+}
+
+/// What a breach remembers.
+#[derive(Default)]
+pub(crate) struct Memory<T>(Mutex<T>);
+
+impl<T> Memory<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +154,7 @@ impl Source for BentSource {
     }
 
     async fn backlog(&self) -> Result<Option<u64>, BrokerError> {
-        self.source.backlog().await
+        self.breach.backlog(&*self.source).await
     }
 }
 

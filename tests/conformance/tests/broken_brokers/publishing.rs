@@ -1,5 +1,7 @@
 //! Breaches in what a publisher confirms.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use steadfast::{
@@ -91,6 +93,28 @@ impl Breach for TakesOutagesForRefusals {
             PublishError::Unavailable(error) => PublishError::Refused(error),
             error => error,
         })
+    }
+}
+
+/// Gives the last answer that came to all who wait for one.
+#[derive(Default)]
+pub(crate) struct MixesAnswers(AtomicBool);
+
+#[async_trait]
+impl Breach for MixesAnswers {
+    async fn publish(
+        &self,
+        publisher: &dyn Publish,
+        destination: &str,
+        message: &Message,
+    ) -> Result<(), PublishError> {
+        let answer = publisher.publish(destination, message).await;
+        self.0.store(answer.is_ok(), Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        match self.0.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(PublishError::Refused("too large".into())),
+        }
     }
 }
 

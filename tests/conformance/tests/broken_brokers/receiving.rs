@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::SystemTime,
 };
 
@@ -16,7 +13,7 @@ use steadfast::{
     broker::{BrokerError, Capabilities, Demand, Settle, SettleError, Settlement, Source},
 };
 
-use crate::bent::Breach;
+use crate::bent::{Breach, Memory};
 
 /// Drops all headers.
 pub(crate) struct LosesHeaders;
@@ -166,7 +163,7 @@ impl Breach for IgnoresBytes {
 
 /// Fetches ahead as much as it can, and hands out one at a time.
 #[derive(Default)]
-pub(crate) struct FetchesAhead(Mutex<Vec<Delivery>>);
+pub(crate) struct FetchesAhead(Memory<Vec<Delivery>>);
 
 #[async_trait]
 impl Breach for FetchesAhead {
@@ -175,14 +172,14 @@ impl Breach for FetchesAhead {
         source: &dyn Source,
         _demand: Demand,
     ) -> Result<Vec<Delivery>, BrokerError> {
-        let ready = self.0.lock().unwrap().pop();
+        let ready = self.0.lock().pop();
         if let Some(delivery) = ready {
             return Ok(vec![delivery]);
         }
         let mut fetched = source.receive(Demand::new(1000, usize::MAX)).await?;
         fetched.reverse();
         let first = fetched.pop();
-        self.0.lock().unwrap().extend(fetched);
+        self.0.lock().extend(fetched);
         Ok(first.into_iter().collect())
     }
 
@@ -211,11 +208,7 @@ impl Breach for AcksOnReceipt {
         Ok(deliveries)
     }
 
-    async fn settle(
-        &self,
-        _source: &dyn Source,
-        batch: &[Settle],
-    ) -> Vec<Result<(), SettleError>> {
+    async fn settle(&self, _source: &dyn Source, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
         batch.iter().map(|_| Ok(())).collect()
     }
 }

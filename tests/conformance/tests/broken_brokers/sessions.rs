@@ -1,17 +1,20 @@
 //! Breaches in the life of a session.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use steadfast::{
     Delivery,
-    broker::{BrokerError, Capabilities, Demand, Settle, SettleError, Settlement, Source, Subscription},
+    broker::{
+        BrokerError, Capabilities, Demand, Settle, SettleError, Settlement, Source, Subscription,
+    },
 };
 
-use crate::bent::Breach;
+use crate::bent::{Breach, Memory};
 
 /// Does not hear a stop.
 pub(crate) struct IgnoresStop;
@@ -23,7 +26,7 @@ impl Breach for IgnoresStop {
 
 /// Goes on delivering after a stop, for as long as there is something.
 #[derive(Default)]
-pub(crate) struct DeliversAfterStop(AtomicBool);
+pub(crate) struct DeliversAfterStop(Memory<BTreeSet<usize>>);
 
 #[async_trait]
 impl Breach for DeliversAfterStop {
@@ -32,14 +35,18 @@ impl Breach for DeliversAfterStop {
         source: &dyn Source,
         demand: Demand,
     ) -> Result<Vec<Delivery>, BrokerError> {
-        if self.0.load(Ordering::Relaxed) && source.backlog().await? == Some(0) {
+        let has_stopped = self.0.lock().contains(&address(source));
+        if has_stopped && source.backlog().await? == Some(0) {
             source.stop().await;
         }
         source.receive(demand).await
     }
 
-    async fn stop(&self, _source: &dyn Source) {
-        self.0.store(true, Ordering::Relaxed);
+    async fn stop(&self, source: &dyn Source) {
+        self.0.lock().insert(address(source));
+        if source.backlog().await.is_ok_and(|waiting| waiting == Some(0)) {
+            source.stop().await;
+        }
     }
 }
 
@@ -77,7 +84,7 @@ impl Breach for GivesUpOnCuts {
 
 /// Fetches ahead, and forgets what it has fetched when it stops.
 #[derive(Default)]
-pub(crate) struct ForgetsWhatItFetched(Mutex<Vec<Delivery>>);
+pub(crate) struct ForgetsWhatItFetched(Memory<Vec<Delivery>>);
 
 #[async_trait]
 impl Breach for ForgetsWhatItFetched {
@@ -86,18 +93,18 @@ impl Breach for ForgetsWhatItFetched {
         source: &dyn Source,
         _demand: Demand,
     ) -> Result<Vec<Delivery>, BrokerError> {
-        let ready = self.0.lock().unwrap().pop();
+        let ready = self.0.lock().pop();
         if let Some(delivery) = ready {
             return Ok(vec![delivery]);
         }
         let mut fetched = source.receive(Demand::new(1000, usize::MAX)).await?;
         let first = fetched.pop();
-        self.0.lock().unwrap().extend(fetched);
+        self.0.lock().extend(fetched);
         Ok(first.into_iter().collect())
     }
 
     async fn stop(&self, source: &dyn Source) {
-        let fetched: Vec<Delivery> = self.0.lock().unwrap().drain(..).collect();
+        let fetched: Vec<Delivery> = self.0.lock().drain(..).collect();
         let acks: Vec<Settle> =
             fetched.into_iter().map(|delivery| Settle::new(delivery, Settlement::Ack)).collect();
         let _ = source.settle(&acks).await;
@@ -143,6 +150,68 @@ impl Breach for RefusesWithoutWords {
     }
 }
 
+/// Takes an outage for the end of everything.
+pub(crate) struct GivesUpAtStart;
+
+impl Breach for GivesUpAtStart {
+    fn refuse(&self, error: BrokerError) -> BrokerError {
+        BrokerError::Misconfigured(error.to_string())
+    }
+}
+
+/// Does one thing at a time.
+#[derive(Default)]
+pub(crate) struct DoesOneThing(tokio::sync::Mutex<()>);
+
+#[async_trait]
+impl Breach for DoesOneThing {
+    async fn receive(
+        &self,
+        source: &dyn Source,
+        demand: Demand,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        let _busy = self.0.lock().await;
+        source.receive(demand).await
+    }
+
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
+        let _busy = self.0.lock().await;
+        source.settle(batch).await
+    }
+}
+
+/// Counts into its backlog what it has handed out.
+#[derive(Default)]
+pub(crate) struct CountsWhatIsOut(AtomicU32);
+
+#[async_trait]
+impl Breach for CountsWhatIsOut {
+    fn deliver(&self, _delivery: &mut Delivery) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
+        let acks = batch.iter().filter(|settle| settle.settlement == Settlement::Ack).count();
+        self.0.fetch_sub(acks as u32, Ordering::Relaxed);
+        source.settle(batch).await
+    }
+
+    async fn backlog(&self, source: &dyn Source) -> Result<Option<u64>, BrokerError> {
+        let out = u64::from(self.0.load(Ordering::Relaxed));
+        Ok(source.backlog().await?.map(|waiting| waiting + out))
+    }
+}
+
+/// Sees no backlog.
+pub(crate) struct SeesNoBacklog;
+
+#[async_trait]
+impl Breach for SeesNoBacklog {
+    async fn backlog(&self, _source: &dyn Source) -> Result<Option<u64>, BrokerError> {
+        Ok(Some(0))
+    }
+}
+
 /// Claims to keep order.
 pub(crate) struct ClaimsOrder;
 
@@ -162,16 +231,12 @@ impl Breach for ScattersReleases {
         capabilities.ordered = true;
     }
 
-    async fn settle(
-        &self,
-        source: &dyn Source,
-        batch: &[Settle],
-    ) -> Vec<Result<(), SettleError>> {
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
         let mut scattered = batch.to_vec();
         for settle in &mut scattered {
             if settle.settlement == Settlement::Release {
                 let number = self.0.fetch_add(1, Ordering::Relaxed);
-                let delay = std::time::Duration::from_millis(u64::from(9 - number % 10));
+                let delay = Duration::from_millis(u64::from(9 - number % 10));
                 settle.settlement = Settlement::Requeue { delay, counted: false };
             }
         }
@@ -186,4 +251,9 @@ impl Breach for OverstatesItsSize {
     fn claim(&self, capabilities: &mut Capabilities) {
         capabilities.max_message_bytes = capabilities.max_message_bytes.map(|most| most + 1);
     }
+}
+
+/// Tells sources apart.
+fn address(source: &dyn Source) -> usize {
+    std::ptr::from_ref(source).cast::<()>().addr()
 }

@@ -1,16 +1,14 @@
 //! Breaches in what settlements and extensions do.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use steadfast::{
     Delivery, Receipt,
-    broker::{
-        BrokerError, Capabilities, Demand, Hold, Settle, SettleError, Settlement, Source,
-    },
+    broker::{BrokerError, Capabilities, Demand, Hold, Settle, SettleError, Settlement, Source},
 };
 
-use crate::bent::Breach;
+use crate::bent::{Breach, Memory};
 
 type Answers = Vec<Result<(), SettleError>>;
 
@@ -85,6 +83,27 @@ impl Breach for DelaysInLine {
     }
 }
 
+/// Claims to delay by a copy, which would carry the attempts.
+pub(crate) struct ClaimsCopies;
+
+impl Breach for ClaimsCopies {
+    fn claim(&self, capabilities: &mut Capabilities) {
+        capabilities.delays_by_copy = true;
+    }
+}
+
+/// Copies the message as it is, without the attempts so far.
+pub(crate) struct CopiesNoAttempts;
+
+#[async_trait]
+impl Breach for CopiesNoAttempts {
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Answers {
+        let mut forgetful = batch.to_vec();
+        forgetful.iter_mut().for_each(|settle| settle.attempts = 0);
+        source.settle(&forgetful).await
+    }
+}
+
 /// Takes a delay that is too long for lost.
 pub(crate) struct DropsLongDelays;
 
@@ -112,6 +131,19 @@ impl Breach for AnswersOnce {
     }
 }
 
+/// Answers even when nothing was asked.
+pub(crate) struct AnswersAnyway;
+
+#[async_trait]
+impl Breach for AnswersAnyway {
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Answers {
+        match batch {
+            [] => vec![Ok(())],
+            batch => source.settle(batch).await,
+        }
+    }
+}
+
 /// Answers in another order.
 pub(crate) struct AnswersBackwards;
 
@@ -126,7 +158,7 @@ impl Breach for AnswersBackwards {
 
 /// Settles with an ack everything that was received before it.
 #[derive(Default)]
-pub(crate) struct AcksMultiple(Mutex<Vec<Settle>>);
+pub(crate) struct AcksMultiple(Memory<Vec<Settle>>);
 
 #[async_trait]
 impl Breach for AcksMultiple {
@@ -137,27 +169,27 @@ impl Breach for AcksMultiple {
                 other.receipt.epoch == settle.receipt.epoch
                     && other.receipt.tag < settle.receipt.tag
             };
-            let before: Vec<Settle> = self.0.lock().unwrap().iter().filter(lower).cloned().collect();
+            let before: Vec<Settle> = self.0.lock().iter().filter(lower).cloned().collect();
             let _ = source.settle(&before).await;
         }
         answers
     }
 
     fn deliver(&self, delivery: &mut Delivery) {
-        self.0.lock().unwrap().push(ack(delivery));
+        self.0.lock().push(ack(delivery));
     }
 }
 
 /// Settles by the message, whichever delivery of it the receipt is of.
 #[derive(Default)]
-pub(crate) struct RevivesReceipts(Mutex<BTreeMap<Option<String>, Receipt>>);
+pub(crate) struct RevivesReceipts(Memory<BTreeMap<Option<String>, Receipt>>);
 
 #[async_trait]
 impl Breach for RevivesReceipts {
     async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Answers {
         let mut revived = batch.to_vec();
         for settle in &mut revived {
-            if let Some(last) = self.0.lock().unwrap().get(&settle.origin.message_id) {
+            if let Some(last) = self.0.lock().get(&settle.origin.message_id) {
                 settle.receipt = *last;
             }
         }
@@ -166,7 +198,7 @@ impl Breach for RevivesReceipts {
 
     fn deliver(&self, delivery: &mut Delivery) {
         let id = delivery.origin.message_id.clone();
-        self.0.lock().unwrap().insert(id, delivery.receipt);
+        self.0.lock().insert(id, delivery.receipt);
     }
 }
 
@@ -200,16 +232,16 @@ impl Breach for BelievesInSuccess {
 
 /// Acks what is still held when it closes.
 #[derive(Default)]
-pub(crate) struct AcksOnClose(Mutex<Vec<Settle>>);
+pub(crate) struct AcksOnClose(Memory<Vec<Settle>>);
 
 #[async_trait]
 impl Breach for AcksOnClose {
     fn deliver(&self, delivery: &mut Delivery) {
-        self.0.lock().unwrap().push(ack(delivery));
+        self.0.lock().push(ack(delivery));
     }
 
     async fn close(&self, source: &dyn Source) {
-        let held: Vec<Settle> = self.0.lock().unwrap().drain(..).collect();
+        let held: Vec<Settle> = self.0.lock().drain(..).collect();
         let _ = source.settle(&held).await;
         source.close().await;
     }
@@ -227,7 +259,7 @@ impl Breach for ExtendsNothing {
 
 /// Holds for ever what it has extended once.
 #[derive(Default)]
-pub(crate) struct ExtendsForEver(Mutex<Vec<Receipt>>);
+pub(crate) struct ExtendsForEver(Memory<Vec<Receipt>>);
 
 #[async_trait]
 impl Breach for ExtendsForEver {
@@ -244,7 +276,7 @@ impl Breach for ExtendsForEver {
             tokio::select! {
                 received = &mut receiving => return received,
                 () = tokio::time::sleep(each / 3) => {
-                    let receipts = self.0.lock().unwrap().clone();
+                    let receipts = self.0.lock().clone();
                     let _ = source.extend(&receipts).await;
                 }
             }
@@ -252,8 +284,19 @@ impl Breach for ExtendsForEver {
     }
 
     async fn extend(&self, source: &dyn Source, receipts: &[Receipt]) -> Answers {
-        self.0.lock().unwrap().extend(receipts);
+        self.0.lock().extend(receipts);
         source.extend(receipts).await
+    }
+}
+
+/// Claims that a hold can be extended for twice as long as it can.
+pub(crate) struct OverstatesItsLongestHold;
+
+impl Breach for OverstatesItsLongestHold {
+    fn claim(&self, capabilities: &mut Capabilities) {
+        if let Hold::Extendable { total: Some(total), .. } = &mut capabilities.hold {
+            *total *= 2;
+        }
     }
 }
 

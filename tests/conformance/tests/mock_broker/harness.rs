@@ -23,11 +23,6 @@ pub(crate) struct MockHarness {
 }
 
 impl MockHarness {
-    /// A mock with these settings, in virtual time.
-    pub(crate) fn new(settings: fn(MockBroker) -> MockBroker) -> Self {
-        Self::around(settings(MockBroker::new()), |mock| Arc::new(mock))
-    }
-
     /// A mock of which the suite gets what becomes of it in your hands.
     pub(crate) fn around(
         mock: MockBroker,
@@ -83,6 +78,16 @@ impl BrokerHarness for MockHarness {
 
     async fn disconnect(&self) -> bool {
         self.mock.faults().disconnect();
+        true
+    }
+
+    async fn take_down(&self, down: bool) -> bool {
+        let faults = self.mock.faults();
+        if down {
+            faults.refuse_connections(u32::MAX).disconnect();
+        } else {
+            faults.calm();
+        }
         true
     }
 

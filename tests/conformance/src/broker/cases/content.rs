@@ -151,10 +151,9 @@ async fn arrive_intact<const N: usize>(
 }
 
 fn assert_same(found: &Message, published: &Message, when: &str) {
-    let headers =
-        |message: &Message| -> Vec<(String, Bytes)> {
-            message.headers.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
-        };
+    let headers = |message: &Message| -> Vec<(String, Bytes)> {
+        message.headers.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    };
     assert_eq!(found.payload, published.payload, "the payload, {when}");
     assert_eq!(found.key, published.key, "the key, {when}");
     assert_eq!(headers(found), headers(published), "the headers, {when}");

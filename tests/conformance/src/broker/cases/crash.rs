@@ -79,9 +79,10 @@ pub async fn a_duplicate_is_not_acked_while_its_twin_is_at_work(
     harness: &dyn BrokerHarness,
 ) -> Proof {
     let stage = Stage::new(harness, "twin").await;
-    let first_hangs = script(|call| async move {
-        if call.run == 1 { std::future::pending().await } else { Ok(()) }
-    });
+    let first_hangs =
+        script(
+            |call| async move { if call.run == 1 { std::future::pending().await } else { Ok(()) } },
+        );
     let one = stage.start(mortal(&stage, stage.consumer("one", first_hangs.clone())));
     stage.topic.publish("m1").await;
     stage.until("the first runs", |ledger| ledger.runs().len() == 1).await;

@@ -133,11 +133,7 @@ pub async fn a_message_that_leaves_no_room_for_its_story_is_cut(
 }
 
 /// Publishes one message, and returns its dead letter, which must be the only one.
-async fn give_up(
-    stage: &Stage<'_>,
-    act: Script,
-    message: Message,
-) -> Result<Message, NotProved> {
+async fn give_up(stage: &Stage<'_>, act: Script, message: Message) -> Result<Message, NotProved> {
     stage.lying_dead().await?;
     let member = stage.start(stage.consumer("one", act));
     stage.topic.publish_message(message).await;

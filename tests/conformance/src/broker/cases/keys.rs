@@ -164,11 +164,8 @@ fn failed(text: &'static str) -> impl Fn(&Ledger) -> bool {
 /// Effects of a key come in the order of publishing. After a cut or a kill one may come twice; then
 /// what follows it comes again too, so that the last state stands.
 fn assert_in_order(ledger: &Ledger, key: &str, messages: usize) {
-    let numbers: Vec<usize> = ledger
-        .succeeded()
-        .iter()
-        .filter_map(|text| text.strip_prefix(key)?.parse().ok())
-        .collect();
+    let numbers: Vec<usize> =
+        ledger.succeeded().iter().filter_map(|text| text.strip_prefix(key)?.parse().ok()).collect();
     let mut before = 0;
     for number in &numbers {
         assert!(*number <= before + 1, "{key}{number} came before its turn: {numbers:?}");

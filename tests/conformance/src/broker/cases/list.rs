@@ -40,14 +40,18 @@ macro_rules! __for_each_broker_case {
                 a_released_message_comes_again
                 a_released_message_is_there_for_the_next_session
                 a_message_requeued_without_delay_comes_again
-                a_requeued_message_comes_again_after_its_delay_and_not_before
-                a_short_delay_does_not_wait_for_a_long_one
-                a_message_that_waits_holds_up_no_other
-                a_delay_beyond_the_longest_loses_nothing
+                a_receive_that_waits_holds_up_no_settlement
                 deliveries_are_counted_if_it_says_so
                 a_batch_is_answered_one_by_one
                 an_empty_batch_has_no_answers
                 an_unsettled_message_comes_again_when_its_session_closes
+            }
+            delay {
+                a_requeued_message_comes_again_after_its_delay_and_not_before
+                a_short_delay_does_not_wait_for_a_long_one
+                a_message_that_waits_holds_up_no_other
+                a_delay_beyond_the_longest_loses_nothing
+                a_copy_that_waits_carries_its_attempts
             }
             receipts {
                 a_receipt_settles_once
@@ -71,15 +75,18 @@ macro_rules! __for_each_broker_case {
                 a_stop_ends_a_receive_that_waits
                 a_source_that_has_stopped_gives_no_more
                 what_a_source_has_fetched_goes_back_when_it_stops
-                never_more_is_unsettled_than_may_be_in_flight
-                never_more_bytes_are_unsettled_than_may_be_in_flight
-                what_waits_counts_as_in_flight
+            }
+            backlog {
+                what_waits_to_be_received_is_the_backlog
+                what_is_held_is_not_in_the_backlog
+                what_is_delayed_is_not_in_the_backlog
             }
             publish {
                 a_confirmed_message_is_there
                 a_message_of_the_largest_size_is_taken
                 a_message_beyond_the_largest_size_is_refused_alone
                 a_message_to_nowhere_is_not_confirmed
+                publishes_at_the_same_time_are_each_answered_for_themselves
                 a_destination_that_is_down_is_unavailable_until_it_is_up
                 a_check_finds_what_is_there_and_leaves_nothing
                 a_check_names_what_is_missing
@@ -97,6 +104,11 @@ macro_rules! __for_each_broker_case {
                 the_members_of_a_group_share_the_messages
                 a_handler_that_outlasts_the_hold_keeps_its_message
                 a_message_that_fails_leaves_the_others_alone
+            }
+            in_flight {
+                never_more_is_unsettled_than_may_be_in_flight
+                never_more_bytes_are_unsettled_than_may_be_in_flight
+                what_waits_counts_as_in_flight
             }
             retry {
                 a_failed_message_is_tried_again_until_it_succeeds
@@ -132,6 +144,11 @@ macro_rules! __for_each_broker_case {
                 intake_pauses_while_the_dead_letters_are_down
                 a_consumer_says_that_its_dead_letters_are_down
                 a_stop_during_the_outage_loses_nothing
+            }
+            down {
+                a_consumer_waits_for_its_broker_to_come_up
+                a_consumer_goes_on_when_its_broker_comes_back
+                a_stop_while_the_broker_is_down_loses_nothing
             }
             drain {
                 a_stop_lets_finish_what_runs
@@ -172,13 +189,17 @@ macro_rules! __for_each_broker_case {
                 a_dead_letter_that_is_moved_back_by_hand_runs
             }
             start {
-                a_consumer_is_ready_once_it_consumes
+                a_consumer_is_ready_while_it_consumes
                 a_missing_source_is_refused
                 a_missing_dead_letter_destination_is_refused
                 order_is_refused_where_it_is_not_kept
                 dedup_by_message_ids_that_change_is_refused
                 a_timeout_beyond_the_hold_is_refused
                 more_attempts_than_the_broker_delivers_are_refused
+            }
+            storm {
+                every_message_ends_in_a_storm
+                order_per_key_survives_a_storm
             }
         }
     };

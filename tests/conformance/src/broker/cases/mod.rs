@@ -5,15 +5,19 @@
 
 #![allow(missing_docs, reason = "the name of a case is the sentence that it proves")]
 
+pub mod backlog;
 pub mod bounds;
 pub mod consume;
 pub mod content;
 pub mod crash;
 pub mod dead_letter;
+pub mod delay;
 pub mod deliver;
+pub mod down;
 pub mod drain;
 pub mod duplicates;
 pub mod hold;
+pub mod in_flight;
 pub mod keys;
 pub mod order;
 pub mod outage;
@@ -24,6 +28,7 @@ pub mod resume;
 pub mod retry;
 pub mod settle;
 pub mod start;
+pub mod storm;
 
 mod list;
 

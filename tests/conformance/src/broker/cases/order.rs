@@ -87,8 +87,10 @@ pub async fn a_key_is_at_one_session_at_a_time(harness: &dyn BrokerHarness) -> P
     topic.publish_keyed("k", "k1").await;
     let first = one.next_is("k1").await;
     let mut two = topic.session().await;
-    topic.publish_keyed("k", "k2").await;
-    // What is published behind it, of many keys, comes to one or to the other.
+    for text in ["k2", "k3", "k4"] {
+        topic.publish_keyed("k", text).await;
+    }
+    // What is published behind them, of many keys, comes to one or to the other.
     let others: Vec<String> = (0..8).map(|number| format!("other {number}")).collect();
     for text in &others {
         topic.publish(text).await;

@@ -17,9 +17,8 @@ pub async fn a_dead_letter_waits_for_its_destination(harness: &dyn BrokerHarness
     let outcomes = stage.ledger.outcomes_of("poison");
     assert!(!outcomes.iter().any(is_dead), "not confirmed, and yet {outcomes:?}");
     up_again(&stage, &member).await;
-    let dead = |ledger: &crate::broker::ledger::Ledger| {
-        ledger.outcomes_of("poison").iter().any(is_dead)
-    };
+    let dead =
+        |ledger: &crate::broker::ledger::Ledger| ledger.outcomes_of("poison").iter().any(is_dead);
     stage.until("the dead letter has been confirmed", dead).await;
     member.stop().await;
     stage.topic.assert_nothing_is_left().await;

@@ -1,6 +1,6 @@
 //! What a publisher confirms is there; what it cannot place it says so (P1).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use steadfast::{
     Message,
@@ -66,17 +66,54 @@ pub async fn a_message_beyond_the_largest_size_is_refused_alone(
     Ok(())
 }
 
-/// Brokers exist that confirm what no queue has taken.
+/// Brokers exist that confirm what no queue has taken, and clients that lose their session over it.
 pub async fn a_message_to_nowhere_is_not_confirmed(harness: &dyn BrokerHarness) -> Proof {
     let topic = Topic::fresh(harness, "somewhere").await;
     let nowhere = missing(harness).await?;
+    let mut session = topic.session().await;
+    topic.publish("m1").await;
+    let held = session.next_is("m1").await;
     let publisher = publisher(&topic).await;
     let message = Message::new("lost?");
     let publishing = publisher.publish(&nowhere, &message);
     let answer = within(topic.patience(), "an answer to a publish", publishing).await;
     assert!(matches!(answer, Err(PublishError::Unavailable(_))), "{answer:?}");
-    // The refusal took nothing else with it.
-    publish(&topic, &*publisher, Message::new("m1")).await.expect("this one has a destination");
+    publish(&topic, &*publisher, Message::new("m2")).await.expect("this one has a destination");
+    session.ack(held).await;
+    let delivery = session.next_is("m2").await;
+    session.ack(delivery).await;
+    session.close().await;
+    Ok(())
+}
+
+pub async fn publishes_at_the_same_time_are_each_answered_for_themselves(
+    harness: &dyn BrokerHarness,
+) -> Proof {
+    let topic = Topic::fresh(harness, "at-once").await;
+    let mut session = topic.session().await;
+    let publisher = publisher(&topic).await;
+    let most = largest(&topic).await.ok();
+    let messages = (0..30).map(|number| match most {
+        Some(most) if number % 5 == 3 => Message::new(vec![b'x'; most + 1]),
+        _ => Message::new(format!("m{number}")),
+    });
+    let publishing = messages.map(|message| {
+        let (topic, publisher) = (&topic, &publisher);
+        async move { (publish(topic, &**publisher, message.clone()).await, message) }
+    });
+    let mut confirmed = HashSet::new();
+    for (answer, message) in futures::future::join_all(publishing).await {
+        let fits = most.is_none_or(|most| message.size() <= most);
+        assert_eq!(answer.is_ok(), fits, "{} bytes: {answer:?}", message.size());
+        confirmed.extend(fits.then(|| text_of(&message)));
+    }
+    while !confirmed.is_empty() {
+        let delivery = session.next().await;
+        let text = text_of(&delivery.message);
+        assert!(confirmed.remove(&text), "{} bytes come that were not confirmed", text.len());
+        session.ack(delivery).await;
+    }
+    session.close().await;
     Ok(())
 }
 
@@ -147,9 +184,9 @@ async fn largest(topic: &Topic<'_>) -> Result<usize, NotProved> {
     const MOST: usize = 16 << 20;
     match topic.capabilities().await.max_message_bytes {
         None => NotProved::because("it names no largest message"),
-        Some(most) if most > MOST => {
-            NotProved::because(format!("its largest message, {most} bytes, is too large for a test"))
-        }
+        Some(most) if most > MOST => NotProved::because(format!(
+            "its largest message, {most} bytes, is too large for a test"
+        )),
         Some(most) => Ok(most),
     }
 }

@@ -86,8 +86,7 @@ pub async fn a_redriven_message_is_the_original(harness: &dyn BrokerHarness) -> 
         async move { if call.run == 1 { Err(refusal()) } else { Ok(()) } }
     });
     let member = stage.start(stage.remembering(stage.consumer("one", act)));
-    let message =
-        Message::new("m1").with_key("k").with_header("b", "1").with_header("b", "2");
+    let message = Message::new("m1").with_key("k").with_header("b", "1").with_header("b", "2");
     stage.topic.publish_message(message.clone()).await;
     let given_up = Outcome::DeadLettered(Reason::Permanent);
     stage.until("it is given up", |ledger| ledger.outcomes_of("m1").contains(&given_up)).await;

@@ -76,9 +76,7 @@ pub async fn attempts_that_wait_in_place_come_to_an_end(harness: &dyn BrokerHarn
     exhausts(&stage, policy).await
 }
 
-pub async fn attempts_that_wait_in_the_broker_come_to_an_end(
-    harness: &dyn BrokerHarness,
-) -> Proof {
+pub async fn attempts_that_wait_in_the_broker_come_to_an_end(harness: &dyn BrokerHarness) -> Proof {
     let stage = Stage::new(harness, "exhausted-in-broker").await;
     let policy = in_the_broker(&stage, stage.consumer("one", fail_times(usize::MAX)))?;
     exhausts(&stage, policy).await

@@ -1,16 +1,11 @@
 //! What settlements do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use steadfast::broker::{Settle, Settlement};
+use steadfast::broker::{Demand, Settle, Settlement};
 use tokio::time::Instant;
 
-use crate::broker::{
-    BrokerHarness, Proof, Topic,
-    topic::limited_hold,
-    verdict::{NotProved, needs},
-    wait::CLOCK_DIFFERENCE,
-};
+use crate::broker::{BrokerHarness, Proof, Topic, topic::limited_hold, wait::within};
 
 pub async fn an_acked_message_never_comes_again(harness: &dyn BrokerHarness) -> Proof {
     let topic = Topic::fresh(harness, "ack").await;
@@ -74,82 +69,22 @@ pub async fn a_message_requeued_without_delay_comes_again(harness: &dyn BrokerHa
     Ok(())
 }
 
-pub async fn a_requeued_message_comes_again_after_its_delay_and_not_before(
-    harness: &dyn BrokerHarness,
-) -> Proof {
-    let topic = Topic::fresh(harness, "delay").await;
-    let delay = topic.delay();
-    keeps(&topic, delay).await?;
-    let mut session = topic.session().await;
-    topic.publish("m1").await;
-    for counted in [true, false] {
-        let delivery = session.next_is("m1").await;
-        let asked = Instant::now();
-        session.settle(delivery, Settlement::Requeue { delay, counted }).await;
-        let again = session.next_is("m1").await;
-        assert_not_before(asked, delay);
-        session.release(again).await;
-    }
-    let delivery = session.next_is("m1").await;
-    session.ack(delivery).await;
-    session.close().await;
-    topic.assert_nothing_is_left().await;
-    Ok(())
-}
-
-/// A queue that delivers from its head alone lets the long delay hold up the short one.
-pub async fn a_short_delay_does_not_wait_for_a_long_one(harness: &dyn BrokerHarness) -> Proof {
-    let topic = Topic::fresh(harness, "two-delays").await;
-    let (short, long) = (topic.delay(), topic.delay() * 4);
-    keeps(&topic, long).await?;
-    let mut session = topic.session().await;
-    topic.publish_all(&["long", "short"]).await;
-    let [first, second] = session.take(["long", "short"]).await;
-    session.requeue(first, long).await;
-    session.requeue(second, short).await;
-    for text in ["short", "long"] {
-        let delivery = session.next_is(text).await;
-        session.ack(delivery).await;
-    }
-    session.close().await;
-    Ok(())
-}
-
-pub async fn a_message_that_waits_holds_up_no_other(harness: &dyn BrokerHarness) -> Proof {
-    let topic = Topic::fresh(harness, "beside-a-delay").await;
-    let delay = topic.delay() * 4;
-    keeps(&topic, delay).await?;
+/// The consumer settles and receives side by side.
+pub async fn a_receive_that_waits_holds_up_no_settlement(harness: &dyn BrokerHarness) -> Proof {
+    let topic = Topic::fresh(harness, "side-by-side").await;
     let mut session = topic.session().await;
     topic.publish("m1").await;
     let delivery = session.next_is("m1").await;
-    session.requeue(delivery, delay).await;
-    topic.publish("m2").await;
-    for text in ["m2", "m1"] {
-        let delivery = session.next_is(text).await;
-        session.ack(delivery).await;
+    let source = Arc::clone(&session.source);
+    let waiting = tokio::spawn(async move { source.receive(Demand::new(1, usize::MAX)).await });
+    tokio::task::yield_now().await;
+    session.release(delivery).await;
+    let received = within(topic.patience(), "the release to be received", waiting).await;
+    let mut received = received.expect("a receive does not panic").expect("the source can receive");
+    while received.is_empty() {
+        received.push(session.next().await);
     }
-    session.close().await;
-    Ok(())
-}
-
-/// How long a broker waits that is asked for more than it can is its own affair; it may not lose the
-/// message.
-pub async fn a_delay_beyond_the_longest_loses_nothing(harness: &dyn BrokerHarness) -> Proof {
-    let topic = Topic::fresh(harness, "too-long").await;
-    let longest = topic.capabilities().await.max_delay.unwrap_or_default();
-    let delay = longest.saturating_mul(2).max(topic.delay());
-    if delay > topic.patience() {
-        return NotProved::because("it keeps delays that are longer than the harness's patience");
-    }
-    let mut session = topic.session().await;
-    topic.publish("m1").await;
-    let delivery = session.next_is("m1").await;
-    let asked = Instant::now();
-    session.requeue(delivery, delay).await;
-    let again = session.next_within(topic.patience() * 2).await;
-    let again = again.expect("the message comes again");
-    assert_not_before(asked, longest);
-    session.ack(again).await;
+    session.ack(received.remove(0)).await;
     session.close().await;
     topic.assert_nothing_is_left().await;
     Ok(())
@@ -228,17 +163,4 @@ pub async fn an_unsettled_message_comes_again_when_its_session_closes(
     next.close().await;
     topic.assert_nothing_is_left().await;
     Ok(())
-}
-
-async fn keeps(topic: &Topic<'_>, delay: Duration) -> Proof {
-    let longest = topic.capabilities().await.max_delay;
-    needs(
-        longest.is_some_and(|longest| delay <= longest),
-        format!("the longest delay that the source keeps is {longest:?}"),
-    )
-}
-
-fn assert_not_before(asked: Instant, delay: Duration) {
-    let waited = asked.elapsed();
-    assert!(waited + CLOCK_DIFFERENCE >= delay, "a delay of {delay:?} was over after {waited:?}");
 }

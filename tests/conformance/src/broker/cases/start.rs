@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use steadfast::{Backoff, DedupKey, OrderedBy, Retry, RunError, broker::{BrokerError, Hold}};
-
-use crate::broker::{
-    BrokerHarness, NotProved, Proof, Stage,
-    script::succeed,
-    stage::Policy,
-    verdict::needs,
+use steadfast::{
+    Backoff, DedupKey, OrderedBy, Retry, RunError,
+    broker::{BrokerError, Hold},
 };
 
-pub async fn a_consumer_is_ready_once_it_consumes(harness: &dyn BrokerHarness) -> Proof {
+use crate::broker::{
+    BrokerHarness, NotProved, Proof, Stage, script::succeed, stage::Policy, verdict::needs,
+};
+
+pub async fn a_consumer_is_ready_while_it_consumes(harness: &dyn BrokerHarness) -> Proof {
     let stage = Stage::new(harness, "ready").await;
     let member = stage.start(stage.consumer("one", succeed()));
     assert!(!member.health.is_ready(), "it has not begun");
@@ -19,7 +19,9 @@ pub async fn a_consumer_is_ready_once_it_consumes(harness: &dyn BrokerHarness) -
     stage.topic.publish("m1").await;
     stage.until_succeeded(&["m1"]).await;
     assert!(member.health.is_ready());
+    let health = member.health.clone();
     member.stop().await;
+    assert!(!health.is_ready(), "it has ended");
     Ok(())
 }
 
