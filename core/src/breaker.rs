@@ -51,7 +51,8 @@ impl BreakerPolicy {
     /// How long an outage is believed in that nobody has named, but that is inferred from failures.
     /// Until then its attempts are not counted. After that each probe is an attempt like any other,
     /// so that a stream of poison dies at the probes' pace instead of blocking the way for ever. An
-    /// outage that a handler reports as unavailable is believed in for as long as it does.
+    /// outage that a handler reports as unavailable is believed in for as long as it does; a probe
+    /// that then fails otherwise is an attempt like any other.
     #[must_use]
     pub fn believed_for(mut self, length: Duration) -> Self {
         self.believed_for = length;
@@ -116,6 +117,8 @@ struct Open {
     until: Instant,
     failed_probes: u32,
     probing: bool,
+    /// Whether intake may take one message for the next probe.
+    may_fetch: bool,
     _outage: Outage,
 }
 
@@ -134,7 +137,7 @@ pub(crate) struct Pass {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Intake {
     Free,
-    /// One message may be taken, in case no message in flight can serve as a probe.
+    /// One message may be taken for each probe, in case all in flight fail by their own fault.
     Probe,
     PausedUntil(Instant),
 }
@@ -220,8 +223,10 @@ impl Breaker {
                 if open.probing {
                     open.failed_probes = open.failed_probes.saturating_add(1);
                     open.until = from_now(self.pause(open.failed_probes));
+                    open.may_fetch = true;
                 }
-                let believed = !open.by_ratio || open.since.elapsed() < self.policy.believed_for;
+                // A probe that fails otherwise than its handler names outages fails by its own fault.
+                let believed = open.by_ratio && open.since.elapsed() < self.policy.believed_for;
                 (believed || !open.probing).then(|| Suspicion {
                     dependency: open.dependency.clone(),
                     by_ratio: open.by_ratio,
@@ -248,8 +253,10 @@ impl Breaker {
 
     /// The handler says that a dependency is down.
     pub(crate) fn unavailable(&self, dependency: Cow<'static, str>) {
-        if self.failed(false).is_none() {
+        if self.dependency().is_none() {
             self.open(dependency, false);
+        } else {
+            self.failed(false);
         }
     }
 
@@ -257,9 +264,16 @@ impl Breaker {
     pub(crate) fn intake(&self) -> Intake {
         match &*self.state() {
             State::Closed { .. } => Intake::Free,
-            State::Open(open) if open.probing => Intake::PausedUntil(Instant::now() + LOOK_AGAIN),
-            State::Open(open) if open.until <= Instant::now() => Intake::Probe,
-            State::Open(open) => Intake::PausedUntil(open.until),
+            State::Open(open) if open.until > Instant::now() => Intake::PausedUntil(open.until),
+            State::Open(open) if open.may_fetch => Intake::Probe,
+            State::Open(_) => Intake::PausedUntil(Instant::now() + LOOK_AGAIN),
+        }
+    }
+
+    /// Intake takes its one message.
+    pub(crate) fn fetches(&self) {
+        if let State::Open(open) = &mut *self.state() {
+            open.may_fetch = false;
         }
     }
 
@@ -281,6 +295,7 @@ impl Breaker {
             until,
             failed_probes: 1,
             probing: false,
+            may_fetch: true,
             _outage,
         };
         *self.state() = State::Open(open);

@@ -1,6 +1,7 @@
 //! What went wrong with an attempt, in a form that can be kept.
 
 use std::{
+    any::Any,
     borrow::Cow,
     error::Error,
     fmt::{self, Write as _},
@@ -100,13 +101,23 @@ impl Failure {
     }
 
     /// A panic, from what [`catch_unwind`] caught.
-    pub(crate) fn panicked(place: &str, payload: &(dyn std::any::Any + Send)) -> Self {
+    pub(crate) fn panicked(place: &str, payload: Box<dyn Any + Send>) -> Self {
         let words = payload
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        Self::new(FailureKind::Panicked, format!("{place} panicked: {words}"))
+        let failure = Self::new(FailureKind::Panicked, format!("{place} panicked: {words}"));
+        drop_safely(payload);
+        failure
+    }
+}
+
+/// Drops a value of the user's, whose destructor may panic.
+pub(crate) fn drop_safely<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // Its destructor may panic as well.
+        std::mem::forget(payload);
     }
 }
 

@@ -48,6 +48,8 @@ pub const DEDUP_KEY: &str = "steadfast-dedup-key";
 pub const FENCE: &str = "steadfast-fence";
 /// On dead letters and redriven messages: how often it was redriven.
 pub const REDRIVES: &str = "steadfast-redrives";
+/// On redriven messages: the fence of the dead letter, which allows its record to be re-armed.
+pub const REDRIVEN_FENCE: &str = "steadfast-redriven-fence";
 /// On redriven messages: which run of a redrive put them back.
 pub const REDRIVE_RUN: &str = "steadfast-redrive-run";
 /// Only on dead letters whose destination refused the whole message: the payload's length before it

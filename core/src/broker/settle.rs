@@ -54,7 +54,8 @@ pub enum Settlement {
     /// It has ended; never deliver it again.
     Ack,
     /// Deliver it again, not before `delay` has passed. `counted` tells a failed attempt from one
-    /// that was not the message's own: brokers with a delivery limit treat them differently.
+    /// that was not the message's own: brokers with a delivery limit treat them differently. A
+    /// source that cannot delay delivers it again at once, in its place.
     Requeue {
         /// How long to wait.
         delay: Duration,

@@ -10,7 +10,9 @@ use crate::{Delivery, Receipt};
 /// One session of a subscription: deliveries come out of it and are settled through it.
 ///
 /// When the connection is lost the session ends: `receive` fails, and every receipt of it is
-/// stale. The calls run side by side; `settle` and `extend` are never called for the same receipt
+/// stale. When only a part is taken back (partitions, a lease that ran out), the source trips the
+/// [cancellation](Delivery::cancellation) of those deliveries with
+/// [`Cancelled::Revoked`](crate::Cancelled::Revoked), of which it keeps a clone. The calls run side by side; `settle` and `extend` are never called for the same receipt
 /// at the same time.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {

@@ -1,16 +1,11 @@
 //! The workers: as many as there is work for, each running deliveries one after another.
 
-use std::{
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use tokio::task::JoinSet;
 
 use super::{RunError, desk::Desk};
-use crate::{Outcome, Process};
+use crate::{Outcome, Process, failure::drop_safely};
 
 /// A worker's loop over a static stack: erased once, not for each delivery.
 pub(crate) trait Work: Send + Sync {
@@ -29,8 +24,7 @@ impl<P: Process + 'static> Work for P {
                 };
                 flight.delivery.slot = None;
                 // The destructor of something lent is the user's code too.
-                let loans = flight.delivery.take_loans();
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(loans)));
+                drop_safely(flight.delivery.take_loans());
                 desk.leave(flight, &outcome);
             }
         })

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{flights::Flight, lanes::Lanes, settler::Leaving};
+use super::{
+    flights::Flight,
+    lanes::{GoingBack, Lanes},
+    settler::Leaving,
+};
 use crate::{
     Cancelled, Outcome,
     broker::{Settle, Settlement},
@@ -22,26 +26,37 @@ impl Desk {
     /// back with it.
     pub(crate) fn leave(&self, flight: Flight, outcome: &Outcome) {
         let settlement = settlement(outcome);
-        let behind = self.lanes.advance(&flight, settlement == Settlement::Ack);
-        self.send(flight, settlement);
-        for flight in behind {
-            self.send(flight, Settlement::Release);
+        if settlement == Settlement::Ack {
+            self.lanes.advance(&flight);
+            self.send(flight, settlement, None);
+            return;
+        }
+        let mut settlement = settlement;
+        for (flight, going_back) in self.lanes.turn_back(flight) {
+            self.send(flight, settlement, going_back);
+            settlement = Settlement::Release;
         }
     }
 
-    /// Gives back what has not started.
+    /// Gives back a delivery that has not started.
+    pub(crate) fn turn_away(&self, flight: Flight) {
+        let (flight, going_back) = self.lanes.turn_away(flight);
+        self.send(flight, Settlement::Release, going_back);
+    }
+
+    /// Gives back everything that has not started.
     pub(crate) fn close(&self) {
         for flight in self.lanes.close() {
             flight.delivery.cancellation().trip(Cancelled::Shutdown);
-            self.send(flight, Settlement::Release);
+            self.turn_away(flight);
         }
     }
 
-    fn send(&self, flight: Flight, settlement: Settlement) {
+    fn send(&self, flight: Flight, settlement: Settlement, going_back: Option<GoingBack>) {
         let Flight { delivery, permit } = flight;
         let settle = Settle::new(delivery, settlement);
         // The settler ends only after everybody who could send; then the process ends anyway.
-        let _ = self.leaving.send(Leaving { settle, permit });
+        let _ = self.leaving.send(Leaving { settle, permit, going_back });
     }
 }
 

@@ -152,6 +152,14 @@ impl Flights {
 }
 
 impl Permit {
+    /// Whether so much of the hold is used up that a slow settlement could outlast the rest.
+    pub(crate) fn is_wearing_off(&self) -> bool {
+        let Hold::Extendable { each, .. } = self.session.hold() else { return false };
+        let table = self.flights.table();
+        let extend_at = table.entries.get(&self.number).and_then(|entry| entry.extend_at);
+        extend_at.is_some_and(|at| at <= from_now(each / 6))
+    }
+
     /// Says whether it is being settled.
     pub(crate) fn settling(&self, settling: bool) {
         if let Some(entry) = self.flights.table().entries.get_mut(&self.number) {

@@ -19,7 +19,7 @@ use super::{
     watchdog::Progress,
 };
 use crate::{
-    Cancellation, Cancelled, Delivery, Outcome,
+    Cancellation, Cancelled, Delivery,
     breaker::{self, Breaker},
     broker::{Broker, BrokerError, Demand, Subscription},
     chance::Chance,
@@ -71,7 +71,10 @@ impl Intake {
                 _ = self.draining.cancelled() => return Ok(()),
                 opened = Session::reopen(&*self.broker, &self.subscription, &self.chance) => opened?,
             };
-            check::at_start(&self.facts(), session.capabilities())?;
+            if let Err(findings) = check::at_start(&self.facts(), session.capabilities()) {
+                session.close().await;
+                return Err(findings.into());
+            }
         }
     }
 
@@ -155,7 +158,10 @@ impl Intake {
         }
         match self.breaker.intake() {
             breaker::Intake::Free => Ok(fits),
-            breaker::Intake::Probe => Ok(Demand::new(1, fits.bytes)),
+            breaker::Intake::Probe => {
+                self.breaker.fetches();
+                Ok(Demand::new(1, fits.bytes))
+            }
             breaker::Intake::PausedUntil(until) => Err(until),
         }
     }
@@ -171,7 +177,7 @@ impl Intake {
             };
             let flight = self.flights.board(delivery, session);
             if let Err(flight) = self.desk.lanes.push(flight) {
-                self.desk.leave(*flight, &Outcome::release(Cancelled::Shutdown.into()));
+                self.desk.turn_away(*flight);
             }
         }
     }

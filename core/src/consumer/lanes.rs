@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::flights::Flight;
+use super::{
+    flights::Flight,
+    way_back::{Identity, WayBack},
+};
 
 /// The right to run now: one of as many as the concurrency. A delivery that waits gives it up.
 pub(crate) struct Slot {
@@ -47,7 +50,17 @@ struct State {
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Flight>,
+    /// Whether its head is at work, waits, or stands in the line of those that are ready.
+    head_at_work: bool,
     head_waits: bool,
+    back: WayBack,
+}
+
+/// Keeps a lane closed for as long as its delivery is on the way back.
+pub(crate) struct GoingBack {
+    lanes: Arc<Lanes>,
+    key: Bytes,
+    message: Identity,
 }
 
 impl Lanes {
@@ -62,7 +75,7 @@ impl Lanes {
         })
     }
 
-    /// Takes a delivery in, or gives it back when closed.
+    /// Takes a delivery in, or returns it when it must go back at once.
     pub(crate) fn push(&self, flight: Flight) -> Result<(), Box<Flight>> {
         let mut state = self.state();
         if state.closed {
@@ -74,14 +87,20 @@ impl Lanes {
                 state.ready.push_back(None);
             }
             Some(key) => match state.lanes.get_mut(&key) {
+                Some(lane) if lane.back.must_follow(&flight) => return Err(Box::new(flight)),
                 Some(lane) => {
                     lane.queue.push_back(flight);
-                    let waits = usize::from(lane.head_waits);
-                    state.waiting += waits;
-                    return Ok(());
+                    if lane.head_at_work || !lane.may_start() {
+                        let waits = usize::from(lane.head_waits);
+                        state.waiting += waits;
+                        return Ok(());
+                    }
+                    lane.head_at_work = true;
+                    state.ready.push_back(Some(key));
                 }
                 None => {
-                    let lane = Lane { queue: VecDeque::from([flight]), head_waits: false };
+                    let queue = VecDeque::from([flight]);
+                    let lane = Lane { queue, head_at_work: true, ..Lane::default() };
                     state.lanes.insert(key.clone(), lane);
                     state.ready.push_back(Some(key));
                 }
@@ -95,10 +114,12 @@ impl Lanes {
 
     /// The next delivery, with a slot to run in; `None` when closed. Cancel safe.
     pub(crate) async fn take(&self) -> Option<Flight> {
-        let _idle = Idle::new(&self.idle);
+        let idle = Idle::new(&self.idle);
         self.ready.acquire().await.ok()?.forget();
         let slot = self.slot().await?;
         let mut state = self.state();
+        // Together with taking a turn, or the crew would count both an idle worker and no turn.
+        drop(idle);
         let mut flight = match state.ready.pop_front()? {
             None => state.singles.pop_front()?,
             Some(key) => state.lanes.get_mut(&key)?.queue.pop_front()?,
@@ -113,25 +134,58 @@ impl Lanes {
         Some(Slot { _permit: permit })
     }
 
-    /// Moves a lane on after its head has left. When the head did not end (`ended` is false), what
-    /// stands behind it from the same session must not overtake it, and is given back too.
-    pub(crate) fn advance(&self, flight: &Flight, ended: bool) -> Vec<Flight> {
-        let Some(key) = &flight.delivery.lane else { return Vec::new() };
+    /// Moves a lane on after its head has ended.
+    pub(crate) fn advance(&self, flight: &Flight) {
+        if let Some(key) = &flight.delivery.lane {
+            self.move_on(&mut self.state(), key);
+        }
+    }
+
+    /// Closes a lane whose head goes back to the broker without an end: what stands behind it from
+    /// the same session must not overtake it, and goes back too.
+    pub(crate) fn turn_back(self: &Arc<Self>, head: Flight) -> Vec<(Flight, Option<GoingBack>)> {
+        let Some(key) = head.delivery.lane.clone() else { return vec![(head, None)] };
         let mut state = self.state();
-        let Some(lane) = state.lanes.get_mut(key) else { return Vec::new() };
-        let (left, stays) =
-            std::mem::take(&mut lane.queue).into_iter().partition::<VecDeque<_>, _>(|next| {
-                !ended && Arc::ptr_eq(&next.permit.session, &flight.permit.session)
-            });
+        let lane = state.lanes.entry(key.clone()).or_default();
+        let session = Arc::clone(&head.permit.session);
+        let (behind, stays) = std::mem::take(&mut lane.queue)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|next| Arc::ptr_eq(&next.permit.session, &session));
         lane.queue = stays;
-        if lane.queue.is_empty() {
-            state.lanes.remove(key);
-        } else {
+        lane.head_at_work = false;
+        let turned = std::iter::once(head).chain(behind);
+        turned.map(|flight| self.sends_back(lane, &key, flight)).collect()
+    }
+
+    /// Sends one delivery back that has not started.
+    pub(crate) fn turn_away(self: &Arc<Self>, flight: Flight) -> (Flight, Option<GoingBack>) {
+        let Some(key) = flight.delivery.lane.clone() else { return (flight, None) };
+        let mut state = self.state();
+        self.sends_back(state.lanes.entry(key.clone()).or_default(), &key, flight)
+    }
+
+    fn sends_back(
+        self: &Arc<Self>,
+        lane: &mut Lane,
+        key: &Bytes,
+        flight: Flight,
+    ) -> (Flight, Option<GoingBack>) {
+        let message = lane.back.goes(&flight);
+        let going_back = GoingBack { lanes: Arc::clone(self), key: key.clone(), message };
+        (flight, Some(going_back))
+    }
+
+    /// Gives the next of a lane its turn, or removes the lane.
+    fn move_on(&self, state: &mut State, key: &Bytes) {
+        let Some(lane) = state.lanes.get_mut(key) else { return };
+        lane.head_at_work = lane.may_start();
+        if lane.head_at_work {
             state.ready.push_back(Some(key.clone()));
             self.ready.add_permits(1);
             self.wanted.notify_one();
+        } else if lane.queue.is_empty() && lane.back.is_free() {
+            state.lanes.remove(key);
         }
-        left.into()
     }
 
     /// Marks that the delivery at the head of this lane waits, or that it goes on.
@@ -158,7 +212,8 @@ impl Lanes {
 
     /// How many workers more there is work for.
     pub(crate) fn short_of_workers(&self) -> usize {
-        let startable = self.state().ready.len().min(self.slots.available_permits());
+        let state = self.state();
+        let startable = state.ready.len().min(self.slots.available_permits());
         startable.saturating_sub(self.idle.load(Ordering::Acquire))
     }
 
@@ -180,6 +235,25 @@ impl Lanes {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    /// Whether its first delivery may start: one of a new session must let go back first what the
+    /// old one has begun.
+    fn may_start(&self) -> bool {
+        let follows = |flight| !self.back.is_free() && !self.back.stays(flight);
+        self.queue.front().is_some_and(|flight| !follows(flight))
+    }
+}
+
+impl Drop for GoingBack {
+    fn drop(&mut self) {
+        let mut state = self.lanes.state();
+        let Some(lane) = state.lanes.get_mut(&self.key) else { return };
+        if lane.back.has_gone(&self.message) && !lane.head_at_work {
+            self.lanes.move_on(&mut state, &self.key);
+        }
     }
 }
 

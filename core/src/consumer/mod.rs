@@ -17,6 +17,7 @@ mod settings;
 mod settler;
 mod shutdown;
 mod watchdog;
+mod way_back;
 
 pub use self::{
     builder::Builder,

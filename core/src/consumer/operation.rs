@@ -46,6 +46,7 @@ pub(crate) struct Operation {
     flights: Arc<Flights>,
     desk: Arc<Desk>,
     draining: Cancellation,
+    deadline: Cancellation,
     progress: Arc<Progress>,
     intake: JoinSet<Result<(), RunError>>,
     /// None of these ends by itself unless something is wrong.
@@ -73,7 +74,7 @@ impl Operation {
             ..
         } = consumer;
         drop(consumer.not_connected);
-        let draining = Cancellation::new();
+        let (draining, deadline) = (Cancellation::new(), Cancellation::new());
         let meters = Meters::new(&policy.name);
         let progress = Arc::new(Progress::default());
         let flights =
@@ -82,8 +83,13 @@ impl Operation {
         let breaker =
             Breaker::new(policy.breaker.clone(), Arc::clone(&bell), health.clone(), chance.clone());
         let share = policy.waiting_share();
-        let room =
-            Room::new(Arc::clone(&lanes), health.clone(), draining.clone(), share, chance.clone());
+        let room = Room::new(
+            Arc::clone(&lanes),
+            health.clone(),
+            (draining.clone(), deadline.clone()),
+            share,
+            chance.clone(),
+        );
         let (leaving, left) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk { lanes, leaving });
 
@@ -143,7 +149,7 @@ impl Operation {
             chance,
         };
         intake.spawn(receiving.run(session));
-        Self { policy, flights, desk, draining, progress, intake, others, _life: life }
+        Self { policy, flights, desk, draining, deadline, progress, intake, others, _life: life }
     }
 
     /// Waits until something ends that should not. Cancel safe.
@@ -174,6 +180,7 @@ impl Operation {
         };
         if timeout(self.policy.drain, landed).await.is_err() {
             tracing::warn!(deliveries = flights.len(), "drain deadline: cancelling what runs");
+            self.deadline.trip(Cancelled::Shutdown);
             flights.cancel(Cancelled::Shutdown, None);
             let _ = timeout(self.policy.grace.saturating_add(SETTLING), flights.empty()).await;
         }

@@ -18,6 +18,8 @@ pub(crate) struct Room {
     lanes: Arc<Lanes>,
     health: Health,
     draining: Cancellation,
+    /// Tripped when draining has taken as long as it may.
+    deadline: Cancellation,
     /// How many deliveries may wait in place while intake goes on.
     share: usize,
     chance: Chance,
@@ -27,11 +29,11 @@ impl Room {
     pub(crate) fn new(
         lanes: Arc<Lanes>,
         health: Health,
-        draining: Cancellation,
+        (draining, deadline): (Cancellation, Cancellation),
         share: usize,
         chance: Chance,
     ) -> Self {
-        Self { lanes, health, draining, share, chance }
+        Self { lanes, health, draining, deadline, share, chance }
     }
 
     /// Whether one more may wait while intake goes on.
@@ -84,6 +86,7 @@ impl Room {
             reason = self.draining.cancelled(), if patience == Patience::WhileHeld => {
                 return Err(reason);
             }
+            reason = self.deadline.cancelled() => return Err(reason),
             resumed = resumed => resumed,
         };
         delivery.slot = slot;

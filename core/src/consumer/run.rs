@@ -68,8 +68,10 @@ pub enum RunError {
 }
 
 impl Consumer {
-    /// Begins a consumer. `name` names the scope of its records and its metrics: it is declared,
-    /// and must not change when code is moved.
+    /// Begins a consumer. `name` names its metrics and, with the group, the scope of its records: it
+    /// is declared, and must not change when code is moved. Two consumers that share a store need
+    /// names of their own, unless they are members of one group on one source: under one name they
+    /// would take each other's messages for duplicates.
     pub fn builder<H: Handler>(
         name: impl Into<String>,
         handler: H,

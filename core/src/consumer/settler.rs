@@ -12,6 +12,7 @@ use super::{
     RunError,
     flights::{Flights, Permit},
     health::{Health, Outage},
+    lanes::GoingBack,
     session::{CALL_DEADLINE, Session},
 };
 use crate::{
@@ -26,6 +27,8 @@ use crate::{
 pub(crate) struct Leaving {
     pub(crate) settle: Settle,
     pub(crate) permit: Permit,
+    /// Keeps its lane closed, where it did not end.
+    pub(crate) going_back: Option<GoingBack>,
 }
 
 /// The only one who settles and extends, so that no extension meets a settlement of the same
@@ -115,35 +118,46 @@ impl Settler {
             self.meters.settle_failures.increment(batch.len() as u64);
             return Vec::new();
         }
-        let (settles, mut kept): (Vec<_>, Vec<_>) = batch
+        let wearing_off: Vec<_> = batch
+            .iter()
+            .filter(|one| one.leaving.permit.is_wearing_off())
+            .map(|one| one.leaving.settle.receipt)
+            .collect();
+        let (settles, kept): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .map(|Again { leaving: Leaving { settle, permit }, failures, .. }| {
+            .map(|Again { leaving: Leaving { settle, permit, going_back }, failures, .. }| {
                 permit.settling(true);
-                (settle, (permit, failures))
+                (settle, (permit, going_back, failures))
             })
             .unzip();
-        let Ok(answers) = timeout(CALL_DEADLINE, session.source.settle(&settles)).await else {
-            tracing::warn!("the broker did not answer to a settlement: the session ends");
-            self.meters.settle_failures.increment(settles.len() as u64);
-            session.end();
-            return Vec::new();
+        let source = &session.source;
+        let calls = async {
+            if !wearing_off.is_empty() {
+                // One that cannot be extended any more cannot be settled either, and says so then.
+                let _ = source.extend(&wearing_off).await;
+            }
+            source.settle(&settles).await
         };
-        if answers.len() != settles.len() {
-            tracing::error!(
-                asked = settles.len(),
-                answered = answers.len(),
-                "the source answers for another number of deliveries: the session ends"
-            );
-            session.end();
-            return Vec::new();
-        }
-        let answered = settles.into_iter().zip(kept.drain(..)).zip(answers);
+        let answers = match timeout(CALL_DEADLINE, calls).await {
+            Ok(answers) if answers.len() == settles.len() => answers,
+            answered => {
+                tracing::error!(
+                    asked = settles.len(),
+                    answered = answered.map_or(0, |answers| answers.len()),
+                    "the source did not answer for each settlement in time: the session ends"
+                );
+                self.meters.settle_failures.increment(settles.len() as u64);
+                session.end();
+                return Vec::new();
+            }
+        };
+        let answered = settles.into_iter().zip(kept).zip(answers);
         answered
-            .filter_map(|((settle, (permit, failures)), answer)| {
+            .filter_map(|((settle, (permit, going_back, failures)), answer)| {
                 let error = answer.err()?;
                 self.meters.settle_failures.increment(1);
                 permit.settling(false);
-                self.after_failure(Leaving { settle, permit }, failures + 1, error)
+                self.after_failure(Leaving { settle, permit, going_back }, failures + 1, error)
             })
             .collect()
     }

@@ -43,7 +43,7 @@ pub struct Story {
 }
 
 /// Names that only a dead letter carries.
-const STORY: [&str; 11] = [
+const STORY: [&str; 12] = [
     headers::REASON,
     headers::FAILURE_KIND,
     headers::ERROR_TYPE,
@@ -53,6 +53,7 @@ const STORY: [&str; 11] = [
     headers::DEDUP_KEY,
     headers::FENCE,
     headers::REDRIVES,
+    headers::REDRIVEN_FENCE,
     headers::CUT_PAYLOAD_BYTES,
     headers::CUT_PAYLOAD_SHA256,
 ];
@@ -178,17 +179,24 @@ impl Story {
         message.headers.retain(|name| !STORY.contains(&name));
         headers::DEAD_LETTER.remove(&mut message.headers);
         message.headers.append(headers::REDRIVES, (self.redrives + 1).to_string());
+        if let Some(fence) = self.fence {
+            message.headers.append(headers::REDRIVEN_FENCE, fence.to_string());
+        }
         if let Some(id) = &self.origin.message_id {
             message.headers.append(headers::MESSAGE_ID, id.clone());
         }
         Some(message)
     }
 
-    /// The fence of a delivery that is a dead letter somebody moved back.
+    /// The fence of the dead letter that this delivery was: moved back by somebody, or redriven. A
+    /// redrive may come between the letter and the end of its record, and then re-arms nothing yet.
     pub(crate) fn fence_of(delivery: &Delivery) -> Option<u64> {
         let given = &delivery.message.headers;
-        given.first(headers::REASON)?;
-        number(given, headers::FENCE)
+        let name = match given.first(headers::REASON) {
+            Some(_) => headers::FENCE,
+            None => headers::REDRIVEN_FENCE,
+        };
+        number(given, name)
     }
 
     fn write(&self, target: &mut Headers) {

@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 use futures::FutureExt;
 
 use super::{DeadLetters, Decider, idempotency::end_what_was_left};
-use crate::{Delivery, Failure, Middleware, Outcome, Process, consumer::Room};
+use crate::{Delivery, Failure, FailureKind, Middleware, Outcome, Process, consumer::Room};
 
 /// A panic in an outer layer is a failure of the message (P11), unless the message had come to its
 /// end inside: that stands. A rejection that a layer outside the dead letters made up is
@@ -31,8 +31,13 @@ impl Middleware for Boundary {
                 (Ok(Outcome::Reject { reason, failure }), None) => {
                     return self.dead_letters.bury(delivery, reason, &failure).await;
                 }
+                (Ok(Outcome::DeadLettered(reason)), None) => {
+                    let text = "a layer says that it is dead-lettered, which it was not";
+                    let failure = Failure::new(FailureKind::Permanent, text);
+                    return self.dead_letters.bury(delivery, reason, &failure).await;
+                }
                 (Ok(outcome), _) => return outcome,
-                (Err(payload), None) => Box::new(Failure::panicked("a layer", payload.as_ref())),
+                (Err(payload), None) => Box::new(Failure::panicked("a layer", payload)),
             };
             // Such a failure has no claim to count it, so it is counted here, in place.
             panics += 1;

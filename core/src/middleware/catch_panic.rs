@@ -17,7 +17,7 @@ impl Middleware for CatchPanic {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         match AssertUnwindSafe(next.run(delivery)).catch_unwind().await {
             Ok(outcome) => outcome,
-            Err(payload) => Outcome::failed(Failure::panicked(self.place, payload.as_ref())),
+            Err(payload) => Outcome::failed(Failure::panicked(self.place, payload)),
         }
     }
 }

@@ -28,7 +28,7 @@ impl<C: Codec<M>, M: Send + 'static> Middleware for Decode<C, M> {
             Ok(Err(failure)) => return self.decider.decide(delivery, Box::new(failure)),
             Err(payload) => {
                 delivery.attempt += 1;
-                let failure = Failure::panicked("the codec or the filter", payload.as_ref());
+                let failure = Failure::panicked("the codec or the filter", payload);
                 return self.decider.decide(delivery, Box::new(failure));
             }
         }

@@ -108,7 +108,7 @@ impl<M: 'static> Idempotency<M> {
                     let failure = Failure::new(FailureKind::Conflict, text);
                     return Err(self.decider.decide(delivery, Box::new(failure)));
                 }
-                // A dead letter that a foreign tool moved back: it asks to run again, once.
+                // A dead letter that was moved back or redriven: it asks to run again, once.
                 Answer::Dead { fence } if !rearmed && Story::fence_of(delivery) == Some(fence) => {
                     rearmed = true;
                     let rearm = || memory.store.rearm(id, Some(fence));
@@ -220,7 +220,7 @@ pub(super) async fn end_what_was_left(room: &Room, delivery: &mut Delivery) {
 
 fn identify<M: 'static>(memory: &Memory<M>, delivery: &mut Delivery) -> Result<RecordId, Failure> {
     let raw = std::panic::catch_unwind(AssertUnwindSafe(|| memory.key.extract(delivery)))
-        .map_err(|payload| Failure::panicked("the dedup key function", payload.as_ref()))?;
+        .map_err(|payload| Failure::panicked("the dedup key function", payload))?;
     let named = raw.and_then(|raw| Some((Key::new(raw.clone())?, raw)));
     let (key, raw) = named.ok_or_else(|| {
         let text = format!("dedup_key: {:?} gave no key, or an empty one", memory.key);

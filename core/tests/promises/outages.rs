@@ -319,3 +319,27 @@ async fn a_message_that_fails_by_its_own_fault_does_not_keep_the_breaker_open() 
     minutes.await.expect("the others probe too");
     broker.dead_letters(DEAD).expect_one().with_reason("exhausted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_poison_message_does_not_keep_a_named_outage_open() {
+    let broker = broker_with(&["poison"]);
+    let begun = Ledger::default();
+    let once = Arc::new(AtomicBool::new(false));
+    let poison = Record {
+        begun: begun.clone(),
+        then: move |order: Order, _| {
+            let first = !once.swap(true, Ordering::Relaxed);
+            ready(match order.id.as_str() {
+                "poison" if first => Err(HandlerError::unavailable("payments", "down")),
+                "poison" => Err(failure("its own fault")),
+                _ => Ok(()),
+            })
+        },
+    };
+    let stored = consumer(poison).store(MemoryStore::new()).dedup_key(by_id()).max_in_flight(16);
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
+    publish(&broker, &["a", "b", "c"]);
+    let hour = tokio::time::timeout(6 * OUTAGE, broker.settled(SOURCE));
+    hour.await.expect("the dependency is back, and the poison is its own fault");
+    broker.dead_letters(DEAD).expect_one().with_reason("exhausted");
+}

@@ -12,6 +12,8 @@ pub(crate) struct Picky {
     pub(crate) inner: MemoryStore,
     /// Refuses to write such a note.
     pub(crate) refuses: Option<fn(&Note) -> bool>,
+    /// Takes so long to bury.
+    pub(crate) buries_after: Duration,
     /// Never answers to a claim.
     pub(crate) hangs: bool,
 }
@@ -64,6 +66,7 @@ impl Store for Picky {
 
     async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError> {
         self.look_at(note)?;
+        tokio::time::sleep(self.buries_after).await;
         self.inner.bury(id, token, note).await
     }
 

@@ -12,7 +12,10 @@ use std::{
 use steadfast::{HandlerError, Message, Reason, Redrive, RedriveError, store::MemoryStore};
 use steadfast_mock::{MockBroker, Point, Running};
 
-use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer};
+use crate::{
+    picky::Picky,
+    support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer},
+};
 
 struct Scene {
     broker: MockBroker,
@@ -140,4 +143,30 @@ async fn the_rate_is_kept() {
     assert!(started.elapsed() < Duration::from_secs(2));
     scene.broker.settled(SOURCE).await;
     assert_eq!(scene.done.entries().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_redriven_before_its_record_is_dead_is_not_lost() {
+    let broker = broker_with(&["a"]);
+    let store = Arc::new(Picky { buries_after: Duration::from_secs(2), ..Picky::default() });
+    let (fixed, done) = (Arc::new(AtomicBool::new(false)), Ledger::default());
+    let handler = Record {
+        begun: Ledger::default(),
+        then: {
+            let (fixed, done) = (fixed.clone(), done.clone());
+            move |order: Order, _| {
+                let fixed = fixed.load(Ordering::Relaxed);
+                let refused = HandlerError::permanent("a bug");
+                std::future::ready(if fixed { done.done(order.id) } else { Err(refused) })
+            }
+        },
+    };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id());
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
+    broker.until("the letter", |broker| !broker.messages(DEAD).is_empty()).await;
+    fixed.store(true, Ordering::Relaxed);
+    let redrive = Redrive::of(Arc::new(broker.clone()), DEAD).store(store);
+    assert_eq!(redrive.run(pending()).await.unwrap().redriven, 1);
+    broker.settled(SOURCE).await;
+    assert_eq!(done.entries(), ["a"]);
 }

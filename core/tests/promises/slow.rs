@@ -1,10 +1,16 @@
 //! A broker of a user's own whose settlements take long.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use steadfast::{
-    Delivery, Receipt,
+    Cause, Delivery, Middleware, OrderedBy, Outcome, Process, Receipt,
     broker::{
         Broker, BrokerError, Capabilities, Demand, Publish, Settle, SettleError, Source,
         Subscription,
@@ -13,11 +19,14 @@ use steadfast::{
 };
 use steadfast_mock::MockBroker;
 
-use crate::support::{Order, SOURCE, broker_with, consumer};
+use crate::support::{Ledger, Order, SOURCE, broker_with, consumer, order};
 
-struct Slow(MockBroker);
+struct Slow {
+    mock: MockBroker,
+    settles_after: Duration,
+}
 
-struct SlowSource(Arc<dyn Source>);
+struct SlowSource(Arc<dyn Source>, Duration);
 
 #[async_trait]
 impl Broker for Slow {
@@ -26,11 +35,12 @@ impl Broker for Slow {
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
-        Ok(Arc::new(SlowSource(self.0.subscribe(subscription).await?)))
+        let source = self.mock.subscribe(subscription).await?;
+        Ok(Arc::new(SlowSource(source, self.settles_after)))
     }
 
     async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
-        self.0.publisher().await
+        self.mock.publisher().await
     }
 }
 
@@ -45,7 +55,7 @@ impl Source for SlowSource {
     }
 
     async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
-        tokio::time::sleep(Duration::from_secs(18)).await;
+        tokio::time::sleep(self.1).await;
         self.0.settle(batch).await
     }
 
@@ -70,7 +80,49 @@ async fn a_slow_settlement_does_not_let_the_holds_of_the_others_lapse() {
         Ok(())
     });
     let patient = consumer(handler).timeout(Duration::from_secs(200));
-    let _running = broker.start(patient.build(Slow(broker.clone())).unwrap());
+    let slow = Slow { mock: broker.clone(), settles_after: Duration::from_secs(22) };
+    let _running = broker.start(patient.build(slow).unwrap());
     broker.settled(SOURCE).await;
     assert_eq!(broker.deliveries(SOURCE), 7, "some came twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_overtakes_a_message_on_its_way_back() {
+    for fails in [0, 1] {
+        let mock = MockBroker::new().ordered();
+        mock.publish(SOURCE, order("0").with_key("k"));
+        mock.faults().fail_settles(fails);
+        let (handed_back, done) = (AtomicBool::new(false), Ledger::default());
+        let effects = done.clone();
+        let handler = handler_fn(move |order: Order| {
+            let effects = effects.clone();
+            async move { effects.done(order.id) }
+        });
+        let ordered = consumer(handler)
+            .ordered_by(OrderedBy::Key)
+            .concurrency(2)
+            .max_in_flight(8)
+            .outer(HandsBackOnce(handed_back));
+        let slow = Slow { mock: mock.clone(), settles_after: Duration::from_millis(20) };
+        let _running = mock.start(ordered.build(slow).unwrap());
+        mock.until("the first", |mock| mock.deliveries(SOURCE) == 1).await;
+        for id in 1..4 {
+            mock.publish(SOURCE, order(id).with_key("k"));
+            tokio::time::sleep(Duration::from_millis(8)).await;
+        }
+        mock.settled(SOURCE).await;
+        assert_eq!(done.entries(), ["0", "1", "2", "3"]);
+    }
+}
+
+struct HandsBackOnce(AtomicBool);
+
+impl Middleware for HandsBackOnce {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            return Outcome::release(Cause::Unknown);
+        }
+        next.run(delivery).await
+    }
 }

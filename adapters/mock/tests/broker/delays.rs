@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast::{broker::SettleError, headers};
+use steadfast::broker::SettleError;
 use steadfast_mock::MockBroker;
 
 use crate::driver::*;
@@ -51,7 +51,7 @@ async fn a_copy_carries_its_story_and_the_original_is_acked() {
     pass(60).await;
     let copy = session.one().await;
     assert_eq!(word(&copy), "a");
-    assert_eq!(copy.message.headers.text(headers::POSITION), Some("orders/0"));
+    assert_eq!(copy.message.headers.text("steadfast-retry-position"), Some("orders/0"));
     assert_eq!(copy.origin.position.as_deref(), Some("orders/1"));
     assert_eq!(copy.origin.message_id.as_deref(), Some("m-1"));
     assert_eq!(copy.broker_deliveries, Some(1));

@@ -145,7 +145,8 @@ impl<'a> Run<'a> {
                 self.kept.deliveries.push(letter);
                 return Err(RedriveError::NeedsStore { consumer: story.consumer.clone() });
             };
-            // A record that is not dead any more was re-armed by a run that was broken off.
+            // A record that is not dead was re-armed by a run that was broken off, or is about to be
+            // recorded as dead: then the message, which carries the fence, re-arms it.
             let _ = store.rearm(record, story.fence).await.map_err(RedriveError::Store)?;
         }
         let destination = story.origin.source.to_string();
