@@ -260,12 +260,13 @@ impl Breaker {
         }
     }
 
-    /// Whether intake may take, and if not, when to ask again.
-    pub(crate) fn intake(&self) -> Intake {
+    /// Whether intake may take, and if not, when to ask again. Where nothing is in flight, nothing
+    /// else can serve as a probe.
+    pub(crate) fn intake(&self, in_flight: usize) -> Intake {
         match &*self.state() {
             State::Closed { .. } => Intake::Free,
             State::Open(open) if open.until > Instant::now() => Intake::PausedUntil(open.until),
-            State::Open(open) if open.may_fetch => Intake::Probe,
+            State::Open(open) if open.may_fetch || in_flight == 0 => Intake::Probe,
             State::Open(_) => Intake::PausedUntil(Instant::now() + LOOK_AGAIN),
         }
     }
@@ -349,6 +350,7 @@ impl Drop for Pass {
         let Some(breaker) = self.probe_of.take() else { return };
         if let State::Open(open) = &mut *breaker.state() {
             open.probing = false;
+            open.may_fetch = true;
         }
         breaker.wake();
     }

@@ -41,7 +41,7 @@ async fn walk(steps: Vec<Step>) {
             Step::Succeed => {
                 breaker.succeeded();
                 failures_in_a_row = 0;
-                assert_eq!(breaker.intake(), Intake::Free, "a success closes it");
+                assert_eq!(breaker.intake(1), Intake::Free, "a success closes it");
             }
             Step::Fail { first } => {
                 let was_open = breaker.dependency().is_some();

@@ -156,7 +156,7 @@ impl Intake {
         if down || self.desk.lanes.waiting() > self.policy.waiting_share() {
             return Err(later);
         }
-        match self.breaker.intake() {
+        match self.breaker.intake(self.flights.len()) {
             breaker::Intake::Free => Ok(fits),
             breaker::Intake::Probe => {
                 self.breaker.fetches();

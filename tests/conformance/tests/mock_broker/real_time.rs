@@ -15,6 +15,8 @@ use crate::{Settings, harness::MockHarness};
 /// Many cases at a time: they wait more than they work.
 const AT_A_TIME: usize = 12;
 
+const HOLD: Duration = Duration::from_secs(3);
+
 /// A redrive waits five seconds for the next letter, and holds are waited for: those take long.
 #[test]
 fn the_suite_does_not_need_virtual_time() {
@@ -23,8 +25,8 @@ fn the_suite_does_not_need_virtual_time() {
     let cases: Vec<Case> = cases::all().into_iter().filter(short_ones).collect();
     assert_eq!(failing(&cases, |mock| mock.unlimited_hold()), [""; 0]);
     if long {
-        assert_eq!(failing(&cases, |mock| mock.visibility(Duration::from_secs(3))), [""; 0]);
-        assert_eq!(failing(&cases, |mock| mock.ordered().delays_by_copy()), [""; 0]);
+        assert_eq!(failing(&cases, |mock| mock.visibility(HOLD)), [""; 0]);
+        assert_eq!(failing(&cases, |mock| mock.ordered().visibility(HOLD)), [""; 0]);
     }
 }
 

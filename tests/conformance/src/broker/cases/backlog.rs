@@ -39,7 +39,7 @@ pub async fn what_is_held_is_not_in_the_backlog(harness: &dyn BrokerHarness) -> 
 
 pub async fn what_is_delayed_is_not_in_the_backlog(harness: &dyn BrokerHarness) -> Proof {
     let topic = Topic::fresh(harness, "delayed-backlog").await;
-    let delay = topic.patience() / 3;
+    let delay = topic.delay() * 8;
     let longest = topic.capabilities().await.max_delay;
     needs(longest.is_some_and(|longest| delay <= longest), "it keeps no long delay")?;
     let mut session = topic.session().await;

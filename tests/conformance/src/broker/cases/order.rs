@@ -62,9 +62,12 @@ pub async fn unsettled_messages_of_a_key_come_to_the_next_session_in_order(
     Ok(())
 }
 
-/// A stop hands back a message that waits for its retry with the rest of its delay.
+/// With or without the delay: a source that could keep it only by a copy, behind what follows the
+/// original, does not claim to delay when order is asked of it.
 pub async fn a_requeued_message_keeps_its_key_back(harness: &dyn BrokerHarness) -> Proof {
     let topic = Topic::ordered(harness, "kept-back").await?;
+    let copies = topic.capabilities().await.delays_by_copy;
+    assert!(!copies, "a copy stands behind what follows its original");
     let delay = topic.delay();
     let mut session = topic.session().await;
     let texts = ["k1", "k2", "k3"];
