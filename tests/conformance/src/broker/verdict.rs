@@ -45,8 +45,10 @@ impl From<Proof> for Verdict {
 #[doc(hidden)]
 pub fn report(test: &str, verdict: &Verdict) {
     if let Verdict::NotProved(reason) = verdict {
-        // Not by `eprintln!`: libtest keeps that back from those who pass.
-        let _ = writeln!(std::io::stderr(), "not proved: {test}: {reason}");
+        // Not by `eprintln!`: libtest keeps that back from those who pass. In one piece, since tests
+        // speak side by side.
+        let line = format!("not proved: {test}: {reason}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use steadfast::broker::Settle;
+use steadfast::{
+    Delivery,
+    broker::{Settle, Settlement},
+};
 
 use crate::broker::{
     BrokerHarness, GROUPS, Proof, Topic,
@@ -112,7 +115,7 @@ pub async fn a_message_keeps_its_id(harness: &dyn BrokerHarness) -> Proof {
     needs(capabilities.stable_message_ids, "the source claims no stable message ids")?;
     let mut session = topic.session().await;
     topic.publish_all(&["m1", "m2"]).await;
-    let id = |delivery: &steadfast::Delivery| delivery.origin.message_id.clone();
+    let id = |delivery: &Delivery| delivery.origin.message_id.clone();
     let [first, other] = session.take(["m1", "m2"]).await;
     let known = id(&first).expect("every message has an id");
     assert!(!known.is_empty());
@@ -167,7 +170,7 @@ pub async fn two_sessions_of_a_group_share_the_messages(harness: &dyn BrokerHarn
         };
         let text = text_of(&delivery.message);
         assert!(!acked.contains(&text), "{text:?} was acked by one member, and comes to another");
-        let settle = Settle::new(delivery, steadfast::broker::Settlement::Ack);
+        let settle = Settle::new(delivery, Settlement::Ack);
         if session.try_settle(&settle).await.is_ok() {
             acked.insert(text);
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::broker::{
     BrokerHarness, Proof, Stage,
-    ledger::End,
+    ledger::{End, Ledger},
     script::{Gate, hang, script, succeed, transient, wait_at},
     topic::limited_hold,
 };
@@ -119,9 +119,7 @@ pub async fn a_message_that_waits_for_its_retry_is_handed_back(
     let act = script(|call| async move { if call.run == 1 { Err(transient()) } else { Ok(()) } });
     let one = stage.start(stage.remembering(stage.consumer("one", act.clone())));
     stage.topic.publish("m1").await;
-    let failed = |ledger: &crate::broker::ledger::Ledger| {
-        ledger.runs().first().is_some_and(|run| run.ended.is_some())
-    };
+    let failed = |ledger: &Ledger| ledger.runs().first().is_some_and(|run| run.ended.is_some());
     stage.until("it has failed once", failed).await;
     one.stop().await;
     assert_eq!(stage.ledger.runs().len(), 1, "a stop does not wait for the retry");

@@ -5,6 +5,7 @@ use steadfast::{HandlerError, Outcome, Reason};
 
 use crate::broker::{
     BrokerHarness, Member, NotProved, Proof, Stage,
+    ledger::Ledger,
     script::{Script, script},
     verdict::needs,
     wait::within,
@@ -17,8 +18,7 @@ pub async fn a_dead_letter_waits_for_its_destination(harness: &dyn BrokerHarness
     let outcomes = stage.ledger.outcomes_of("poison");
     assert!(!outcomes.iter().any(is_dead), "not confirmed, and yet {outcomes:?}");
     up_again(&stage, &member).await;
-    let dead =
-        |ledger: &crate::broker::ledger::Ledger| ledger.outcomes_of("poison").iter().any(is_dead);
+    let dead = |ledger: &Ledger| ledger.outcomes_of("poison").iter().any(is_dead);
     stage.until("the dead letter has been confirmed", dead).await;
     member.stop().await;
     stage.topic.assert_nothing_is_left().await;
@@ -64,7 +64,7 @@ pub async fn a_stop_during_the_outage_loses_nothing(harness: &dyn BrokerHarness)
     harness.refuse_publishes(&stage.dead.name, false).await;
     let next = stage.start(stage.consumer("two", poison()));
     stage.until_succeeded(&["m1"]).await;
-    let dead = |ledger: &crate::broker::ledger::Ledger| {
+    let dead = |ledger: &Ledger| {
         ledger.outcomes_of("poison").contains(&Outcome::DeadLettered(Reason::Permanent))
     };
     stage.until("the dead letter has been confirmed", dead).await;

@@ -9,6 +9,7 @@ use steadfast::{
 
 use crate::broker::{
     BrokerHarness, Proof, Stage, Topic,
+    ledger::Ledger,
     script::{Gate, script, succeed},
     session::text_of,
     verdict::needs,
@@ -120,7 +121,7 @@ pub async fn nothing_is_lost_over_many_cuts(harness: &dyn BrokerHarness) -> Proo
             stage.topic.publish(&text).await;
             texts.push(text);
         }
-        let some = |ledger: &crate::broker::ledger::Ledger| ledger.succeeded().len() > cut * 10;
+        let some = |ledger: &Ledger| ledger.succeeded().len() > cut * 10;
         stage.until("some are handled", some).await;
         needs(harness.disconnect().await, "connections cannot be cut")?;
     }
