@@ -12,7 +12,8 @@ use super::{Settle, Settlement};
 pub struct Capabilities {
     /// Whether the messages of one key come in order, and to one consumer at a time.
     pub ordered: bool,
-    /// The longest delay that [`Settlement::Requeue`] keeps exactly; `None`: it cannot delay.
+    /// The longest delay that [`Settlement::Requeue`] keeps exactly; `None`: it cannot delay. An
+    /// ordered source keeps the place of what waits, so it claims no delay that needs a copy.
     pub max_delay: Option<Duration>,
     /// The broker's patience with an unsettled delivery.
     pub hold: Hold,
