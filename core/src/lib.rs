@@ -32,8 +32,8 @@ pub use self::{
     cancel::{Cancellation, Cancelled},
     codec::{Codec, Json, Raw},
     consumer::{
-        BackoffSettings, Builder, Consumer, Finding, Findings, Health, LimitSettings, Limits,
-        OrderedBy, RetrySettings, RunError, Settings, Shutdown, run_all,
+        BackoffSettings, Builder, Consumer, Declared, Finding, Findings, Health, LimitSettings,
+        Limits, OrderedBy, RetrySettings, RunError, Settings, Shutdown, run_all,
     },
     context::Context,
     dead_letter::{Redrive, RedriveError, RedriveReport, Story},
@@ -41,7 +41,7 @@ pub use self::{
     error::{Classify, HandlerError},
     failure::{Failure, FailureKind, MAX_ERROR_TEXT},
     handler::{Handler, HandlerFn, handler_fn},
-    idempotency::DedupKey,
+    idempotency::{DedupKey, KeyField},
     message::{Headers, Message},
     middleware::{FromFn, LayerFn, Next, from_fn},
     outcome::{Cause, Ended, Outcome, Reason},
@@ -49,6 +49,9 @@ pub use self::{
     retry::Retry,
     trace_context::TraceContext,
 };
+
+#[cfg(feature = "macros")]
+pub use steadfast_macros::Consumer;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -29,7 +29,7 @@ use crate::{
 /// Says a consumer's policy. Every setting but `source`, `group` and `dead_letter` has a default;
 /// [`Builder::build`] reports everything that does not fit at once.
 #[must_use]
-pub struct Builder<H: Handler, C, O, I> {
+pub struct Builder<H: Handler, C = Json, O = NoLayers, I = NoLayers> {
     policy: Policy,
     handler: H,
     codec: C,

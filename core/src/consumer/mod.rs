@@ -3,6 +3,7 @@
 mod builder;
 mod check;
 mod crew;
+mod declared;
 mod desk;
 mod flights;
 mod health;
@@ -22,6 +23,7 @@ mod way_back;
 pub use self::{
     builder::Builder,
     check::{Finding, Findings},
+    declared::Declared,
     health::Health,
     policy::{Limits, OrderedBy},
     run::{Consumer, RunError, run_all},

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use super::KeyField;
 use crate::Delivery;
 
 /// Where the dedup key of a message comes from. Two messages with the same key are one piece of
@@ -34,6 +35,20 @@ impl<M> DedupKey<M> {
     /// ```
     pub fn of<K: Into<Bytes>>(key: impl Fn(&M) -> K + Send + Sync + 'static) -> Self {
         Self::Function(Arc::new(move |message| key(message).into()))
+    }
+
+    /// The key from a field of the decoded message, as it is displayed. `#[derive(Consumer)]` makes
+    /// one of `dedup_key = "id"`.
+    ///
+    /// ```
+    /// struct Order {
+    ///     id: u64,
+    /// }
+    /// let key = steadfast::DedupKey::field(|order: &Order| &order.id);
+    /// # let _ = key;
+    /// ```
+    pub fn field<F: KeyField + ?Sized>(field: impl Fn(&M) -> &F + Send + Sync + 'static) -> Self {
+        Self::of(move |message| field(message).to_key())
     }
 
     /// The key from this header.

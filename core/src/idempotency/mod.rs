@@ -1,12 +1,13 @@
 //! What ties a delivery to its record: the dedup key and the claim it holds.
 
 mod dedup_key;
+mod key_field;
 mod leases;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::dedup_key::DedupKey;
 pub(crate) use self::leases::{Lease, Leases};
+pub use self::{dedup_key::DedupKey, key_field::KeyField};
 use crate::store::{Lent, Note, RecordId, Store, StoreError, Token, Written};
 
 /// A record that this attempt holds, its lease renewed for as long as this exists.

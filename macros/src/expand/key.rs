@@ -1,0 +1,46 @@
+//! The dedup key and the order.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Member, spanned::Spanned};
+
+use super::value::place;
+use crate::attr::{DedupKey, Given, OrderedBy};
+
+/// A field is looked up in the message by code at the place of its path, so that the compiler says
+/// there which fields the message has.
+pub(super) fn dedup_key(given: &Given<DedupKey>) -> TokenStream {
+    match &given.value {
+        DedupKey::Field(path) => {
+            let place = place(given);
+            let path = path.iter().map(|member| located(member, given.tokens.span()));
+            quote_spanned! {place=>
+                ::steadfast::DedupKey::field(|message: &Self::Message| &message #(.#path)*)
+            }
+        }
+        DedupKey::Header(name) => quote!(::steadfast::DedupKey::header(#name)),
+        DedupKey::MessageId => quote!(::steadfast::DedupKey::MessageId),
+        DedupKey::Key => quote!(::steadfast::DedupKey::Key),
+        DedupKey::Function(path) => {
+            quote_spanned!(place(given)=> ::steadfast::DedupKey::<Self::Message>::of(#path))
+        }
+    }
+}
+
+pub(super) fn ordered_by(given: &Given<OrderedBy>) -> TokenStream {
+    match &given.value {
+        OrderedBy::Key => quote!(::steadfast::OrderedBy::Key),
+        OrderedBy::Header(name) => {
+            quote!(::steadfast::OrderedBy::Header(::std::string::String::from(#name)))
+        }
+    }
+}
+
+fn located(member: &Member, place: Span) -> Member {
+    let mut member = member.clone();
+    match &mut member {
+        Member::Named(name) => name.set_span(place),
+        Member::Unnamed(index) => index.span = place,
+    }
+    member
+}

@@ -1,0 +1,7 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer]
+struct ChargeCard;
+
+include!("../handler.rs");

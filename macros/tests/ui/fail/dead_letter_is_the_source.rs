@@ -1,0 +1,12 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders",
+)]
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,15 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+)]
+enum ChargeCard {
+    Live,
+    Sandbox,
+}
+
+include!("../handler.rs");

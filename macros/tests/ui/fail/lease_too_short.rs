@@ -1,0 +1,14 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+    dedup_key = "id",
+    lease = "50ms",
+)]
+struct ChargeCard;
+
+include!("../handler.rs");

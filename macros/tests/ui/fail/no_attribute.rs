@@ -1,0 +1,6 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,5 @@
+use steadfast::Consumer;
+
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,14 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+    dedup_key = key,
+    ordered_by = key,
+)]
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,14 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+    dedup_key = message_id,
+    transactional = true,
+)]
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,8 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(name = "billing.charge-card", source = "orders")]
+#[consumer(group = "billing", dead_letter = "orders.dead")]
+struct ChargeCard;
+
+include!("../handler.rs");
