@@ -30,11 +30,16 @@ use crate::{
 /// [`Builder::build`] reports everything that does not fit at once.
 #[must_use]
 pub struct Builder<H: Handler, C = Json, O = NoLayers, I = NoLayers> {
-    policy: Policy,
-    handler: H,
+    said: Said<H>,
     codec: C,
     outer: O,
     inner: I,
+}
+
+/// What does not change the builder's type.
+struct Said<H: Handler> {
+    policy: Policy,
+    handler: H,
     dedup_key: Option<DedupKey<H::Message>>,
     filter: Option<Filter>,
     store: Option<Arc<dyn Store>>,
@@ -54,235 +59,202 @@ pub(crate) type Assemble = Box<dyn FnOnce(Parts) -> Arc<dyn Work> + Send + Sync>
 
 impl<H: Handler> Builder<H, Json, NoLayers, NoLayers> {
     pub(super) fn new(name: String, handler: H) -> Self {
-        Self {
+        let said = Said {
             policy: Policy::new(name),
             handler,
-            codec: Json,
-            outer: NoLayers,
-            inner: NoLayers,
             dedup_key: None,
             filter: None,
             store: None,
             dead_letter_broker: None,
             seed: None,
-        }
+        };
+        Self { said, codec: Json, outer: NoLayers, inner: NoLayers }
     }
 }
 
 impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
     /// Applies settings from a configuration file over what has been said so far.
     pub fn configure(mut self, settings: Settings) -> Self {
-        settings.apply(&mut self.policy);
+        settings.apply(&mut self.said.policy);
         self
     }
 
     /// The topic or queue to consume.
     pub fn source(mut self, source: impl Into<String>) -> Self {
-        self.policy.source = source.into();
+        self.said.policy.source = source.into();
         self
     }
 
     /// The consumer group: its members share out the messages.
     pub fn group(mut self, group: impl Into<String>) -> Self {
-        self.policy.group = group.into();
+        self.said.policy.group = group.into();
         self
     }
 
     /// Where messages go that are given up. It must exist when the consumer starts.
     pub fn dead_letter(mut self, destination: impl Into<String>) -> Self {
-        self.policy.dead_letter = destination.into();
+        self.said.policy.dead_letter = destination.into();
         self
     }
 
     /// Publishes dead letters through another broker than the one that is consumed.
     pub fn dead_letter_on(mut self, broker: impl Broker) -> Self {
-        self.dead_letter_broker = Some(Arc::new(broker));
+        self.said.dead_letter_broker = Some(Arc::new(broker));
         self
     }
 
     /// Remembers in this store what has been done. Without one, the consumer is at-least-once.
     pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Arc::new(store));
+        self.said.store = Some(Arc::new(store));
         self
     }
 
     /// Where the dedup key of a message comes from. Needs a [`Builder::store`].
     pub fn dedup_key(mut self, key: DedupKey<H::Message>) -> Self {
-        self.dedup_key = Some(key);
+        self.said.dedup_key = Some(key);
         self
     }
 
     /// When to try again, and when to give up.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.policy.retry = retry;
+        self.said.policy.retry = retry;
         self
     }
 
     /// When to take failures for an outage, and pause.
     pub fn breaker(mut self, breaker: BreakerPolicy) -> Self {
-        self.policy.breaker = breaker;
+        self.said.policy.breaker = breaker;
         self
     }
 
     /// Which messages to handle, by their key and headers; the others are acked unseen. Runs
     /// before decoding.
     pub fn filter(mut self, wants: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
-        self.filter = Some(Arc::new(wants));
+        self.said.filter = Some(Arc::new(wants));
         self
     }
 
     /// Handles messages of one key one after another, in their order, also while one of them waits
     /// for its retry. Refused at start on a source that does not keep order.
     pub fn ordered_by(mut self, by: OrderedBy) -> Self {
-        self.policy.ordered_by = Some(by);
+        self.said.policy.ordered_by = Some(by);
         self
     }
 
     /// How many handlers run at once. Default 16.
     pub fn concurrency(mut self, handlers: usize) -> Self {
-        self.policy.concurrency = handlers;
+        self.said.policy.concurrency = handlers;
         self
     }
 
     /// How many deliveries are held unsettled at most: at work, waiting and queued together.
     /// Default: four times the concurrency.
     pub fn max_in_flight(mut self, deliveries: usize) -> Self {
-        self.policy.max_in_flight = Some(deliveries);
+        self.said.policy.max_in_flight = Some(deliveries);
         self
     }
 
     /// How many bytes of payloads, keys and headers are held unsettled; one message may pass the
     /// bound. Default 64 MiB.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
-        self.policy.max_in_flight_bytes = bytes;
+        self.said.policy.max_in_flight_bytes = bytes;
         self
     }
 
     /// Which part of `max_in_flight` may wait for a retry while intake goes on. Default 0.5.
     pub fn waiting_share(mut self, share: f64) -> Self {
-        self.policy.waiting_share = share;
+        self.said.policy.waiting_share = share;
         self
     }
 
     /// How long one attempt may take. Default 30 s.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.policy.timeout = limit;
+        self.said.policy.timeout = limit;
         self
     }
 
     /// How long a cancelled handler has to end by itself. Default 2 s.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.policy.grace = grace;
+        self.said.policy.grace = grace;
         self
     }
 
     /// How long a shutdown lets handlers finish before it cancels them. Default 20 s.
     pub fn drain(mut self, deadline: Duration) -> Self {
-        self.policy.drain = deadline;
+        self.said.policy.drain = deadline;
         self
     }
 
     /// How long a claim is held without a sign of life: the time after which a message whose
     /// process was killed runs again. Renewed at a third of its length. Default 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.policy.lease = lease;
+        self.said.policy.lease = lease;
         self
     }
 
     /// How long one attempt may hold a claim, renewals included. Default 1 h.
     pub fn lease_cap(mut self, cap: Duration) -> Self {
-        self.policy.lease_cap = cap;
+        self.said.policy.lease_cap = cap;
         self
     }
 
     /// How long a record is remembered after its end: at least as long as the broker may deliver
     /// a duplicate, or you may redrive a dead letter. Default 15 days.
     pub fn retention(mut self, retention: Duration) -> Self {
-        self.policy.retention = retention;
+        self.said.policy.retention = retention;
         self
     }
 
     /// Lends the handler a transaction of the store, in which its effects and its record commit
     /// together (P4).
     pub fn transactional(mut self) -> Self {
-        self.policy.transactional = true;
+        self.said.policy.transactional = true;
         self
     }
 
     /// Which replay this is. Another number has another memory: everything runs again. Default 0.
     pub fn generation(mut self, generation: u32) -> Self {
-        self.policy.generation = generation;
+        self.said.policy.generation = generation;
         self
     }
 
     /// Bounds on one message; beyond them it is dead-lettered undecoded.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.policy.limits = limits;
+        self.said.policy.limits = limits;
         self
     }
 
     /// After how long without a delivery, while the broker says that messages wait, the session is
     /// renewed. Default 2 min.
     pub fn stalled_after(mut self, quiet: Duration) -> Self {
-        self.policy.stalled_after = quiet;
+        self.said.policy.stalled_after = quiet;
         self
     }
 
     /// Draws all jitter from this seed, so that a test can be repeated. Without it, every consumer
     /// draws its own.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.said.seed = Some(seed);
         self
     }
 
     /// Decodes payloads by this codec instead of JSON.
     pub fn codec<D: Codec<H::Message>>(self, codec: D) -> Builder<H, D, O, I> {
-        Builder {
-            policy: self.policy,
-            handler: self.handler,
-            codec,
-            outer: self.outer,
-            inner: self.inner,
-            dedup_key: self.dedup_key,
-            filter: self.filter,
-            store: self.store,
-            dead_letter_broker: self.dead_letter_broker,
-            seed: self.seed,
-        }
+        Builder { said: self.said, codec, outer: self.outer, inner: self.inner }
     }
 
     /// Adds a layer that sees a delivery once, whatever happens inside: inside the layers added
     /// before it, outside dead letters and retries.
     pub fn outer<M: Middleware>(self, layer: M) -> Builder<H, C, Then<O, M>, I> {
-        Builder {
-            outer: Then { outside: self.outer, inside: layer },
-            policy: self.policy,
-            handler: self.handler,
-            codec: self.codec,
-            inner: self.inner,
-            dedup_key: self.dedup_key,
-            filter: self.filter,
-            store: self.store,
-            dead_letter_broker: self.dead_letter_broker,
-            seed: self.seed,
-        }
+        let outer = Then { outside: self.outer, inside: layer };
+        Builder { said: self.said, codec: self.codec, outer, inner: self.inner }
     }
 
     /// Adds a layer that sees every attempt: inside the layers added before it, outside timeout and
     /// handler. A failure passes it as [`Outcome::Failed`](crate::Outcome::Failed).
     pub fn inner<M: Middleware>(self, layer: M) -> Builder<H, C, O, Then<I, M>> {
-        Builder {
-            inner: Then { outside: self.inner, inside: layer },
-            policy: self.policy,
-            handler: self.handler,
-            codec: self.codec,
-            outer: self.outer,
-            dedup_key: self.dedup_key,
-            filter: self.filter,
-            store: self.store,
-            dead_letter_broker: self.dead_letter_broker,
-            seed: self.seed,
-        }
+        let inner = Then { outside: self.inner, inside: layer };
+        Builder { said: self.said, codec: self.codec, outer: self.outer, inner }
     }
 }
 
@@ -293,32 +265,33 @@ impl<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack> Builder<H, C, O, I> {
     /// # Errors
     /// Everything that does not fit, each with its setting, its value, and what it needs (P16).
     pub fn build(self, broker: impl Broker) -> Result<Consumer, Findings> {
+        let Self { said, codec, outer, inner } = self;
         let facts = Facts {
-            policy: &self.policy,
-            store: self.store.as_ref().map(|store| store.lends_transactions()),
-            has_dedup_key: self.dedup_key.is_some(),
-            dedup_by_message_id: matches!(self.dedup_key, Some(DedupKey::MessageId)),
+            policy: &said.policy,
+            store: said.store.as_ref().map(|store| store.lends_transactions()),
+            has_dedup_key: said.dedup_key.is_some(),
+            dedup_by_message_id: matches!(said.dedup_key, Some(DedupKey::MessageId)),
         };
         check::before_start(&facts)?;
         let dedup_by_message_id = facts.dedup_by_message_id;
-        let scope = check::scope(&self.policy)?;
+        let scope = check::scope(&said.policy)?;
         let broker: Arc<dyn Broker> = Arc::new(broker);
         let bell = Arc::new(Notify::new());
         let health = Health::new(Arc::clone(&bell));
         Ok(Consumer {
-            memory: self.store.map(|store| Remembering { store, scope }),
-            policy: Arc::new(self.policy),
-            dead_letter_broker: self.dead_letter_broker.unwrap_or_else(|| Arc::clone(&broker)),
+            memory: said.store.map(|store| Remembering { store, scope }),
+            policy: Arc::new(said.policy),
+            dead_letter_broker: said.dead_letter_broker.unwrap_or_else(|| Arc::clone(&broker)),
             broker,
             dedup_by_message_id,
             not_connected: health.outage("broker"),
             life: Life(health.clone()),
             health,
             bell,
-            chance: Chance::new(self.seed),
+            chance: Chance::new(said.seed),
             assemble: Box::new(move |parts| {
-                let layers = (self.outer, self.inner);
-                assemble(self.handler, self.codec, layers, self.dedup_key, self.filter, parts)
+                let layers = (outer, inner);
+                assemble(said.handler, codec, layers, said.dedup_key, said.filter, parts)
             }),
         })
     }
@@ -386,8 +359,8 @@ fn layer<M: Middleware, P: Process>(middleware: M, next: P) -> Layered<M, P> {
 impl<H: Handler, C, O, I> fmt::Debug for Builder<H, C, O, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("policy", &self.policy)
-            .field("dedup_key", &self.dedup_key)
+            .field("policy", &self.said.policy)
+            .field("dedup_key", &self.said.dedup_key)
             .finish_non_exhaustive()
     }
 }
