@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{HandlerError, Message, Reason, Redrive, RedriveError, store::MemoryStore};
+use steadfast::{
+    HandlerError, Message, Reason, Redrive, RedriveError, Story,
+    store::{MemoryStore, State, Store},
+};
 use steadfast_mock::{MockBroker, Point, Running};
 
 use crate::{
@@ -169,4 +172,19 @@ async fn a_letter_that_is_redriven_before_its_record_is_dead_is_not_lost() {
     assert_eq!(redrive.run(pending()).await.unwrap().redriven, 1);
     broker.settled(SOURCE).await;
     assert_eq!(done.entries(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_is_armed_again_before_the_message_is_published() {
+    let scene = scene().await;
+    let letter = scene.broker.messages(DEAD).remove(0);
+    let record = Story::read(&letter).unwrap().record.unwrap();
+    assert_eq!(scene.store.look(&record).await.unwrap().unwrap().state, State::Dead);
+    scene.broker.crash_at(Point::BeforePublish);
+    let run = redrive(&scene);
+    let dying = tokio::spawn(async move { run.run(pending()).await });
+    scene.broker.crashed().await;
+    let armed = scene.store.look(&record).await.unwrap().unwrap();
+    assert_eq!((armed.state, armed.attempts, armed.redrives), (State::Failed, 0, 1));
+    dying.abort();
 }
