@@ -5,7 +5,10 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 use futures::FutureExt;
 
 use super::{DeadLetters, Decider, idempotency::end_what_was_left};
-use crate::{Delivery, Failure, FailureKind, Middleware, Outcome, Process, consumer::Room};
+use crate::{
+    Delivery, Failure, FailureKind, Middleware, Outcome, Process, consumer::Room,
+    failure::drop_safely,
+};
 
 /// A panic in an outer layer is a failure of the message (P11), unless the message had come to its
 /// end inside: that stands. A rejection that a layer outside the dead letters made up is
@@ -23,8 +26,13 @@ impl Middleware for Boundary {
             let ran = AssertUnwindSafe(next.run(delivery)).catch_unwind().await;
             end_what_was_left(&self.room, delivery).await;
             let failure = match (ran, delivery.conclusion) {
-                (Ok(Outcome::Failed(_) | Outcome::Reject { .. }) | Err(_), Some(ended)) => {
+                (Ok(Outcome::Failed(_) | Outcome::Reject { .. }), Some(ended)) => {
                     tracing::error!("a layer failed after the message had ended");
+                    return ended.into();
+                }
+                (Err(payload), Some(ended)) => {
+                    tracing::error!("a layer panicked after the message had ended");
+                    drop_safely(payload);
                     return ended.into();
                 }
                 (Ok(Outcome::Failed(failure)), None) => failure,

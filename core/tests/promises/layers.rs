@@ -250,3 +250,24 @@ async fn a_destructor_that_panics_is_survived() {
     broker.settled(SOURCE).await;
     running.stop().await.unwrap();
 }
+
+async fn throws_a_bomb(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    let _ = next.run(delivery).await;
+    std::panic::panic_any(Bomb)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_whose_payload_panics_in_its_destructor_is_survived() {
+    for inner in [true, false] {
+        let broker = broker_with(&["a"]);
+        let built = if inner {
+            consumer(fine()).inner(from_fn(throws_a_bomb)).build(broker.clone())
+        } else {
+            consumer(fine()).outer(from_fn(throws_a_bomb)).build(broker.clone())
+        };
+        let running = broker.start(built.unwrap());
+        broker.settled(SOURCE).await;
+        assert_eq!(broker.dead_letters(DEAD).len(), usize::from(inner));
+        running.stop().await.unwrap();
+    }
+}
