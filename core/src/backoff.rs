@@ -90,6 +90,21 @@ impl Backoff {
         }
     }
 
+    /// What does not fit in the schedule, and what would.
+    pub(crate) fn misfit(&self) -> Option<(String, &'static str)> {
+        match &self.0 {
+            Schedule::Exponential { first, cap, .. } if first > cap => Some((
+                format!("exponential from {first:?} up to {cap:?}"),
+                "the first wait, and then the longest, which is not shorter",
+            )),
+            Schedule::Exponential { cap, floor, .. } if floor > cap => Some((
+                format!("exponential up to {cap:?} with a floor of {floor:?}"),
+                "a floor, the shortest wait, that is not longer than the longest",
+            )),
+            _ => None,
+        }
+    }
+
     /// The longest wait that can follow the failed attempt of this number.
     pub fn longest(&self, attempt: u32) -> Duration {
         match &self.0 {

@@ -130,18 +130,18 @@ impl Breaker {
 
     /// Leave, or until when to wait at the longest.
     fn look(self: &Arc<Self>, ticket: Option<u64>) -> Result<Pass, Instant> {
-        let now = Instant::now();
+        let mut state = self.state();
+        let State::Open(open) = &mut *state else { return Ok(Pass { probe_of: None }) };
         let first = self.line().tickets.first().copied();
-        match &mut *self.state() {
-            State::Closed { .. } => Ok(Pass { probe_of: None }),
-            State::Open(open) if open.probing => Err(now + LOOK_AGAIN),
-            State::Open(open) if open.until > now => Err(open.until),
-            State::Open(_) if first != ticket => Err(now + LOOK_AGAIN),
-            State::Open(open) => {
-                open.probing = true;
-                Ok(Pass { probe_of: Some(Arc::clone(self)) })
-            }
+        let now = Instant::now();
+        if open.until > now && !open.probing {
+            return Err(open.until);
         }
+        if open.probing || first != ticket {
+            return Err(now + LOOK_AGAIN);
+        }
+        open.probing = true;
+        Ok(Pass { probe_of: Some(Arc::clone(self)) })
     }
 
     /// An attempt succeeded: whatever was down is back.

@@ -9,7 +9,12 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// So long from now, at most a century.
 pub(crate) fn from_now(after: Duration) -> Instant {
-    Instant::now() + after.min(NEVER)
+    later(Instant::now(), after)
+}
+
+/// So long after `time`, at most a century.
+pub(crate) fn later(time: Instant, after: Duration) -> Instant {
+    time + after.min(NEVER)
 }
 
 /// A period that an interval can be made of.

@@ -1,11 +1,18 @@
 //! From bytes to the handler's message.
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::{Message, broker::BoxError};
 
 /// Decodes payloads. A decoding error sends the message to the dead letters at once, byte for
 /// byte (P10); a panic counts as a failed attempt (P11).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not decode `{M}`",
+    label = "decodes no `{M}`",
+    note = "`Json` decodes what serde can deserialize, `Raw` gives the `Message` or its `Bytes`; for \
+            another format implement `steadfast::Codec<{M}>`"
+)]
 pub trait Codec<M>: Send + Sync + 'static {
     /// Decodes one message.
     ///
@@ -26,13 +33,20 @@ impl<M: DeserializeOwned> Codec<M> for Json {
     }
 }
 
-/// The message itself, undecoded, for handlers that want bytes.
+/// The message itself, undecoded, or the bytes of its payload. A tombstone, which has none, is given
+/// up as undecodable by a handler of `Bytes`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Raw;
 
 impl Codec<Message> for Raw {
     fn decode(&self, message: &Message) -> Result<Message, BoxError> {
         Ok(message.clone())
+    }
+}
+
+impl Codec<Bytes> for Raw {
+    fn decode(&self, message: &Message) -> Result<Bytes, BoxError> {
+        message.payload.clone().ok_or_else(|| "a tombstone has no payload".into())
     }
 }
 
@@ -44,6 +58,14 @@ mod tests {
     fn a_tombstone_decodes_as_none() {
         let decoded: Option<u8> = Json.decode(&Message::tombstone()).unwrap();
         assert_eq!(decoded, None);
+    }
+
+    #[test]
+    fn raw_bytes_are_those_of_the_payload() {
+        let bytes: Bytes = Raw.decode(&Message::new("ab")).unwrap();
+        assert_eq!(bytes, "ab");
+        let none: Result<Bytes, _> = Raw.decode(&Message::tombstone());
+        assert!(none.is_err());
     }
 
     #[test]

@@ -11,7 +11,22 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(delivery: &'a mut Delivery) -> Self {
+    /// The context of this delivery: for calling a handler by hand, from another handler for
+    /// instance. To test one, run it on the mock broker instead.
+    ///
+    /// ```
+    /// use steadfast::{Context, Delivery, Handler, Message, Origin, Receipt, handler_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), steadfast::HandlerError> {
+    /// let handler = handler_fn(|_: String| async { Ok(()) });
+    /// let message = Message::new("by hand");
+    /// let mut delivery = Delivery::new(message, Origin::new("nowhere"), Receipt::new(0, 0));
+    /// handler.handle("decoded".into(), &mut Context::new(&mut delivery)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(delivery: &'a mut Delivery) -> Self {
         Self { delivery }
     }
 

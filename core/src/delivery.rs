@@ -1,5 +1,7 @@
 //! One handing-over of a message by a broker.
 
+mod decoded;
+
 use std::{
     any::{Any, TypeId},
     fmt,
@@ -10,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
+pub(crate) use self::decoded::Decoded;
 use crate::{
     Cancellation, Message, consumer::Slot, idempotency::Held, outcome::Conclusion, store::Lent,
 };
@@ -35,7 +38,7 @@ pub struct Delivery {
     pub(crate) dedup_key: Option<Bytes>,
     pub(crate) held: Option<Held>,
     pub(crate) transaction: Option<Box<dyn Lent>>,
-    pub(crate) decoded: Option<Box<dyn Any + Send>>,
+    pub(crate) decoded: Decoded,
     pub(crate) slot: Option<Slot>,
     pub(crate) lane: Option<Bytes>,
     pub(crate) conclusion: Option<Conclusion>,
@@ -65,7 +68,7 @@ impl Delivery {
             dedup_key: None,
             held: None,
             transaction: None,
-            decoded: None,
+            decoded: Decoded::default(),
             slot: None,
             lane: None,
             conclusion: None,
@@ -142,7 +145,7 @@ impl Delivery {
     }
 
     pub(crate) fn take_loans(&mut self) -> impl Sized + use<> {
-        (std::mem::take(&mut self.lent), self.decoded.take())
+        std::mem::take(&mut self.lent)
     }
 
     /// Takes back what was lent.
@@ -180,6 +183,8 @@ impl fmt::Debug for Delivery {
 pub struct Origin {
     /// The topic or queue.
     pub source: Arc<str>,
+    /// The number of its partition, where the source has some.
+    pub partition: Option<u32>,
     /// The position in it: partition and offset, sequence number, ordering key: as the broker's
     /// own tools write it.
     pub position: Option<String>,
@@ -192,7 +197,20 @@ pub struct Origin {
 impl Origin {
     /// An origin of which only the topic or queue is known.
     pub fn new(source: impl Into<Arc<str>>) -> Self {
-        Self { source: source.into(), position: None, message_id: None, published_at: None }
+        Self {
+            source: source.into(),
+            partition: None,
+            position: None,
+            message_id: None,
+            published_at: None,
+        }
+    }
+
+    /// Sets the partition.
+    #[must_use]
+    pub fn with_partition(mut self, number: u32) -> Self {
+        self.partition = Some(number);
+        self
     }
 
     /// Sets the position.

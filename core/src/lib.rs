@@ -20,6 +20,8 @@ pub mod headers;
 mod idempotency;
 mod message;
 mod middleware;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod outcome;
 mod process;
 mod retry;
@@ -32,8 +34,9 @@ pub use self::{
     cancel::{Cancellation, Cancelled},
     codec::{Codec, Json, Raw},
     consumer::{
-        BackoffSettings, Builder, Consumer, Declared, Finding, Findings, Health, LimitSettings,
-        Limits, OrderedBy, RetrySettings, RunError, Settings, Shutdown, run_all,
+        BackoffSettings, BreakerSettings, Builder, Consumer, Declared, DedupKeySettings, Finding,
+        Findings, Health, LimitSettings, Limits, OrderedBy, RetrySettings, RunError, Settings,
+        Severity, Shutdown, run_all,
     },
     context::Context,
     dead_letter::{Redrive, RedriveError, RedriveReport, Story},
@@ -52,7 +55,3 @@ pub use self::{
 
 #[cfg(feature = "macros")]
 pub use steadfast_macros::Consumer;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -1,6 +1,6 @@
 //! A handler wrapped in its middleware.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use crate::{Delivery, Outcome};
 
@@ -33,7 +33,7 @@ pub trait Process: Send + Sync {
 ///
 /// Give it to [`Builder::outer`](crate::Builder::outer) to see a delivery once, to
 /// [`Builder::inner`](crate::Builder::inner) to see every attempt. A panic in it is a failure of
-/// the message like any other (P11). For an async function instead of a type see
+/// the message like any other (P11). An `Option` of a layer and an `Arc` of one are layers too. For an async function instead of a type see
 /// [`from_fn`](crate::from_fn).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a middleware",
@@ -46,6 +46,23 @@ pub trait Middleware: Send + Sync + 'static {
         delivery: &mut Delivery,
         next: &impl Process,
     ) -> impl Future<Output = Outcome> + Send;
+}
+
+/// A layer that is there or not, as a configuration says: `None` lets every delivery through.
+impl<M: Middleware> Middleware for Option<M> {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        match self {
+            Some(layer) => layer.process(delivery, next).await,
+            None => next.run(delivery).await,
+        }
+    }
+}
+
+/// A layer that several consumers share, or that somebody looks at from outside.
+impl<M: Middleware> Middleware for Arc<M> {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        (**self).process(delivery, next).await
+    }
 }
 
 /// A middleware around a process.

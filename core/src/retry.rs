@@ -108,25 +108,39 @@ impl Retry {
         self.max_attempts
     }
 
+    pub(crate) fn schedule(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.max_age
+    }
+
     pub(crate) fn in_place(&self) -> Duration {
         self.in_place
     }
 
     /// The longest single wait that this policy can ask for, throttling apart.
     pub(crate) fn longest_wait(&self) -> Duration {
-        let last = self.max_attempts.saturating_sub(1).clamp(1, 1000);
-        (1..=last).map(|attempt| self.backoff.longest(attempt)).max().unwrap_or_default()
+        self.waits().chain([self.backoff.longest(1)]).max().unwrap_or_default()
+    }
+
+    /// The longest wait after each attempt but the last; of very many attempts the first ones.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = Duration> {
+        let waits = self.max_attempts.saturating_sub(1).min(MOST_WAITS);
+        (1..=waits).map(|attempt| self.backoff.longest(attempt))
     }
 
     /// The longest time that all waits of one message can take, throttling apart.
     pub(crate) fn window(&self) -> Duration {
-        let waits = self.max_attempts.saturating_sub(1);
-        let summed = waits.min(1000);
-        let sum = (1..=summed).map(|attempt| self.backoff.longest(attempt));
-        let tail = self.longest_wait().saturating_mul(waits - summed);
-        sum.fold(tail, Duration::saturating_add)
+        let beyond = self.max_attempts.saturating_sub(1).saturating_sub(MOST_WAITS);
+        let tail = self.longest_wait().saturating_mul(beyond);
+        self.waits().fold(tail, Duration::saturating_add)
     }
 }
+
+/// How many waits are looked at one by one.
+const MOST_WAITS: u32 = 1000;
 
 fn reject(reason: Reason, failure: Box<Failure>) -> Outcome {
     Outcome::Reject { reason, failure }

@@ -15,20 +15,20 @@ pub(crate) fn expand(item: &Item, errors: Option<TokenStream>) -> TokenStream {
         const _: () = {
             pub struct Undeclared;
 
-            impl<M> ::steadfast::Codec<M> for Undeclared {
+            impl<M> __steadfast::Codec<M> for Undeclared {
                 fn decode(
                     &self,
-                    _: &::steadfast::Message,
-                ) -> ::core::result::Result<M, ::steadfast::broker::BoxError> {
+                    _: &__steadfast::Message,
+                ) -> ::core::result::Result<M, __steadfast::broker::BoxError> {
                     ::core::unreachable!()
                 }
             }
 
             #[automatically_derived]
-            impl #impl_generics ::steadfast::Declared for #ident #arguments #where_clause {
+            impl #impl_generics __steadfast::Declared for #ident #arguments #where_clause {
                 type Codec = Undeclared;
 
-                fn consumer(self) -> ::steadfast::Builder<Self, Self::Codec> {
+                fn consumer(self) -> __steadfast::Builder<Self, Self::Codec> {
                     ::core::unreachable!()
                 }
             }

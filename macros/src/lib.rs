@@ -5,6 +5,7 @@ mod attr;
 mod errors;
 mod expand;
 mod fallback;
+mod root;
 mod valid;
 
 use proc_macro2::TokenStream;
@@ -22,11 +23,16 @@ fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
     let item = Item::of(input, &mut errors);
     let options = attr::options(&item, &mut errors);
+    let root = options.root.as_ref().map(|given| given.value.clone());
+    let is_lost = root.is_none() && options.said.contains(&"crate");
     let declaration = Declaration::of(&item, options, &mut errors);
-    match (errors.into_tokens(), declaration) {
+    let derived = match (errors.into_tokens(), declaration) {
         (None, Some(declaration)) => expand::expand(&item, &declaration),
+        // Nobody knows for which crate to write more.
+        (errors, _) if is_lost => errors.unwrap_or_default(),
         (errors, _) => fallback::expand(&item, errors),
-    }
+    };
+    root::reroot(derived, root.as_ref())
 }
 
 #[cfg(test)]

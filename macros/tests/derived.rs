@@ -129,7 +129,7 @@ async fn a_configuration_file_has_the_last_word() {
         jitter = full,
         max_age = "1d"
     ),
-    breaker(failure_ratio = 1, window = 5, probes = exponential("2s", "1m"), floor = "1s"),
+    breaker(failure_ratio = 1, window = 5, believed_for = "3h", probes = exponential("2s", "1m"), floor = "1s"),
     ordered_by = header("customer"),
     concurrency = 3,
     max_in_flight = 30,
@@ -145,6 +145,7 @@ async fn a_configuration_file_has_the_last_word() {
     generation = 10,
     limits(payload = 11, key = 12, headers = 13, header_bytes = 14),
     stalled_after = "15s",
+    acknowledge("long-drain", "order-not-kept"),
     codec = steadfast::Json
 )]
 struct Everything;
@@ -155,6 +156,32 @@ impl Handler for Everything {
     async fn handle(&self, _: Order, _: &mut Context<'_>) -> Result<(), HandlerError> {
         Ok(())
     }
+}
+
+mod facade {
+    pub(crate) use ::steadfast;
+}
+
+#[derive(facade::steadfast::Consumer)]
+#[consumer(
+    crate = facade::steadfast,
+    name = "elsewhere", source = "s", group = "g", dead_letter = "d",
+    dedup_key = "id", codec = facade::steadfast::Json,
+    retry(max_attempts = 2, backoff = fixed("1s")), limits(payload = 11)
+)]
+struct Elsewhere;
+
+impl Handler for Elsewhere {
+    type Message = Order;
+
+    async fn handle(&self, _: Order, _: &mut Context<'_>) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_crate_may_be_had_from_another_one() {
+    assert!(format!("{:?}", Consumer::of(Elsewhere)).contains("elsewhere"));
 }
 
 /// Every option reaches the builder: the same words by hand make the same policy.
@@ -174,7 +201,12 @@ fn the_derive_says_what_the_builder_says() {
         .dead_letter("d")
         .dedup_key(DedupKey::header("delivery"))
         .retry(retry.max_attempts(7).max_age(secs(24 * 60 * 60)))
-        .breaker(BreakerPolicy::default().failure_ratio(1.0, 5).probes(probes))
+        .breaker(
+            BreakerPolicy::default()
+                .failure_ratio(1.0, 5)
+                .believed_for(secs(3 * 60 * 60))
+                .probes(probes),
+        )
         .ordered_by(OrderedBy::Header("customer".into()))
         .concurrency(3)
         .max_in_flight(30)
@@ -189,6 +221,8 @@ fn the_derive_says_what_the_builder_says() {
         .transactional()
         .generation(10)
         .limits(limits)
-        .stalled_after(secs(15));
+        .stalled_after(secs(15))
+        .acknowledge("long-drain")
+        .acknowledge("order-not-kept");
     assert_eq!(format!("{:?}", Consumer::of(Everything)), format!("{by_hand:?}"));
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::{
+    times::Times,
     totals::Totals,
     workspace::{Workspace, run_watched},
 };
@@ -22,10 +23,12 @@ pub(crate) fn docs(workspace: &Workspace) -> Result<Totals> {
 fn count(workspace: &Workspace, targets: &str) -> Result<Totals> {
     // Without --no-fail-fast the first failing crate hides the others and the totals are too small.
     let args = ["test", "--workspace", "--all-features", targets, "--no-fail-fast"];
-    let mut totals = Totals::default();
+    let (mut totals, mut times) = (Totals::default(), Times::default());
     let ended = run_watched(workspace.cargo_test(args), |line| {
         totals += Totals::parse(line).unwrap_or_default();
+        times.read(line);
     });
+    println!("    tests alone: {times}");
     match ended {
         // Tests that said so themselves are the better count; what did not compile, or died, said nothing.
         Err(problem) if totals.failed > 0 => eprintln!("{problem:#}"),

@@ -43,6 +43,8 @@ const FORBIDDEN: &[&str] = &[
     // Unmaintained: only behind the feature `backoff`.
     "backoff",
     "instant",
+    // For tests: only behind the feature `mock`.
+    "mockall*",
 ];
 
 /// Looks at what `steadfast` pulls in with its default features, on every platform.

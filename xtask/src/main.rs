@@ -1,5 +1,7 @@
-//! The one entry for checking this workspace: `cargo xtask test`, for a person and for CI.
+//! The one entry for checking and measuring this workspace, for a person and for CI, and for the
+//! servers that its tests need.
 
+mod bench;
 mod capture;
 mod cargo_test;
 mod components;
@@ -9,7 +11,10 @@ mod expected;
 mod layering;
 mod pattern;
 mod report;
+mod running;
+mod services;
 mod steps;
+mod times;
 mod totals;
 mod workspace;
 
@@ -17,9 +22,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{report::Report, steps::Step, workspace::Workspace};
+use crate::{
+    bench::Bench, report::Report, running::Running, services::Services, steps::Step,
+    workspace::Workspace,
+};
 
-/// Everything that this workspace is checked with, behind one command.
+/// Everything that this workspace is checked and measured with, behind one command.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -42,19 +50,35 @@ enum Command {
         #[arg(long, value_name = "STEP", value_delimiter = ',')]
         only: Vec<Step>,
     },
+    /// Starts, stops and shows the servers that the tests need
+    ///
+    /// Each lives in a folder of its own below target/services and listens on loopback, on a free
+    /// port. `cargo xtask test` starts and stops them by itself: this is for work on single tests.
+    #[command(subcommand)]
+    Services(Services),
+    /// Measures what things cost, prints a table and writes it into docs/benchmarks.md
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Test { long, only } => test(&Workspace::find()?.with_long_tests(long), &only),
+        Command::Test { long, only } => test(Workspace::find()?.with_long_tests(long), &only),
+        Command::Bench(bench) => bench.run(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
+        Command::Services(services) => services.run().map(|()| ExitCode::SUCCESS),
     }
 }
 
-fn test(workspace: &Workspace, only: &[Step]) -> anyhow::Result<ExitCode> {
+fn test(mut workspace: Workspace, only: &[Step]) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
+    let servers = Running::stopped_with_us()?;
     for step in Step::selected(only) {
-        report.run(step.name(), || step.run(workspace));
+        if step.needs_servers() && !servers.were_started() {
+            report.run("servers".to_owned(), || servers.start(&mut workspace));
+        }
+        report.run(step.name(), || step.run(&workspace));
     }
+    drop(servers);
     print!("{report}");
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

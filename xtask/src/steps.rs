@@ -44,6 +44,11 @@ impl Step {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
+    /// Whether it runs tests, which find their servers running.
+    pub(crate) fn needs_servers(self) -> bool {
+        matches!(self, Self::Tests | Self::DocTests | Self::Examples)
+    }
+
     pub(crate) fn run(self, workspace: &Workspace) -> Result<Totals> {
         match self {
             Self::Fmt => one(fmt(workspace)),

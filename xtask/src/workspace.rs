@@ -16,6 +16,7 @@ pub(crate) struct Workspace {
     target_dir: Option<PathBuf>,
     cargo: OsString,
     long: bool,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Workspace {
@@ -32,11 +33,17 @@ impl Workspace {
             target_dir,
             cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
             long: false,
+            variables: Vec::new(),
         })
     }
 
     pub(crate) fn with_long_tests(self, long: bool) -> Self {
         Self { long, ..self }
+    }
+
+    /// Sets a variable for every command from now on.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: String) {
+        self.variables.push((name, value));
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -70,6 +77,7 @@ impl Workspace {
         let program = if program == "cargo" { self.cargo.clone() } else { program };
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(target_dir) = &self.target_dir {
             command.env("CARGO_TARGET_DIR", target_dir);
         }
@@ -97,11 +105,13 @@ pub(crate) fn run(mut command: Command) -> Result<()> {
 pub(crate) fn run_watched(mut command: Command, mut line: impl FnMut(&str)) -> Result<()> {
     let shown = show(&command);
     println!("    $ {shown}");
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
-    let mut output = BufReader::new(child.stdout.take().context("standard output is not piped")?);
+    // One pipe for both streams: what cargo says stands between what the tests say.
+    let (reader, writer) = io::pipe().context("cannot make a pipe")?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;
+    // It holds the writing end, without which the reading end would never see the end.
+    drop(command);
+    let mut output = BufReader::new(reader);
     let mut bytes = Vec::new();
     while output.read_until(b'\n', &mut bytes)? > 0 {
         io::stdout().write_all(&bytes)?;

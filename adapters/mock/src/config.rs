@@ -179,6 +179,7 @@ impl Config {
         capabilities.counts_deliveries = self.counts_deliveries;
         capabilities.delivery_limit = self.delivery_limit;
         capabilities.stable_message_ids = self.stable_ids;
+        capabilities.ids_by_publisher = self.stable_ids;
         capabilities.max_message_bytes = self.max_message_bytes;
         capabilities
     }

@@ -138,6 +138,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.0.store.lends_transactions()
     }
 
+    fn is_durable(&self) -> bool {
+        self.0.store.is_durable()
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
         self.0.call(Call::Claim, self.0.store.claim(claim)).await
     }
@@ -193,7 +197,8 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 }
 
-/// A lent transaction whose commit takes the faults of [`Call::Complete`].
+/// A lent transaction whose commit takes the faults of [`Call::Complete`], and which a store that
+/// is down has lost.
 struct FaultyLent<S> {
     store: Arc<Inner<S>>,
     inner: Box<dyn Lent>,
@@ -210,8 +215,9 @@ impl<S: Store> Lent for FaultyLent<S> {
         self.inner.as_any_mut()
     }
 
-    async fn roll_back(self: Box<Self>) {
-        self.inner.roll_back().await;
+    async fn roll_back(self: Box<Self>) -> Result<(), StoreError> {
+        self.inner.roll_back().await?;
+        self.store.up()
     }
 }
 

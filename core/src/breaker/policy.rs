@@ -51,14 +51,18 @@ impl BreakerPolicy {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.window == 0 || !(self.ratio > 0.0 && self.ratio <= 1.0) {
-            return Err(format!(
-                "breaker is failure_ratio({}, {}): it needs a ratio above 0 and up to 1, and a \
-                 window of at least 1",
-                self.ratio, self.window
-            ));
-        }
-        Ok(())
+    /// The share, and of how many messages.
+    pub(crate) fn opens_at(&self) -> (f64, usize) {
+        (self.ratio, self.window)
+    }
+
+    pub(crate) fn schedule(&self) -> &Backoff {
+        &self.probes
+    }
+
+    /// The share and the window, if no breaker can be made of them.
+    pub(crate) fn misfit(&self) -> Option<String> {
+        let fits = self.window > 0 && self.ratio > 0.0 && self.ratio <= 1.0;
+        (!fits).then(|| format!("{} of {} messages", self.ratio, self.window))
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 
 fn breaker(policy: BreakerPolicy) -> Arc<Breaker> {
     let bell = Arc::new(Notify::new());
-    Breaker::new(policy, Arc::clone(&bell), Health::new(bell), Chance::new(Some(1)))
+    Breaker::new(policy, Arc::clone(&bell), Health::new("test", bell), Chance::new(Some(1)))
 }
 
 #[derive(Debug, Clone)]

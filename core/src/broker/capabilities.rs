@@ -27,6 +27,9 @@ pub struct Capabilities {
     /// Whether every message has an id that stays the same however often it is delivered. (Retry
     /// copies and redrives carry the first id with them.)
     pub stable_message_ids: bool,
+    /// Whether those ids come from the publisher, so that a message that is published twice, since
+    /// its confirmation was lost, has one id.
+    pub ids_by_publisher: bool,
     /// Largest message that a destination of this broker takes, in bytes.
     pub max_message_bytes: Option<usize>,
 }
@@ -42,6 +45,7 @@ impl Default for Capabilities {
             counts_deliveries: false,
             delivery_limit: None,
             stable_message_ids: false,
+            ids_by_publisher: false,
             max_message_bytes: None,
         }
     }

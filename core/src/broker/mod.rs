@@ -18,11 +18,14 @@ pub use self::{
     settle::{Settle, SettleError, Settlement},
     source::{Demand, Source},
 };
+#[cfg(feature = "mock")]
+pub use self::{publish::MockPublish, source::MockSource};
 
 /// An error of a client library, kept as the source of ours.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An adapter to a message broker.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
     /// The value of `messaging.system` in spans: `kafka`, `rabbitmq`, `aws_sqs`, `gcp_pubsub`.

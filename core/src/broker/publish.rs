@@ -6,6 +6,7 @@ use super::{BoxError, BrokerError};
 use crate::Message;
 
 /// Puts messages somewhere and waits until they are there.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Publish: Send + Sync + 'static {
     /// Publishes, and returns once the destination has confirmed that it holds the message (P1). A

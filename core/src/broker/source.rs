@@ -12,8 +12,9 @@ use crate::{Delivery, Receipt};
 /// When the connection is lost the session ends: `receive` fails, and every receipt of it is
 /// stale. When only a part is taken back (partitions, a lease that ran out), the source trips the
 /// [cancellation](Delivery::cancellation) of those deliveries with
-/// [`Cancelled::Revoked`](crate::Cancelled::Revoked), of which it keeps a clone. The calls run side by side; `settle` and `extend` are never called for the same receipt
-/// at the same time.
+/// [`Cancelled::Revoked`](crate::Cancelled::Revoked), of which it keeps a clone. The calls run side
+/// by side; `settle` and `extend` are never called for the same receipt at the same time.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
     /// What this subscription can do; constant for the life of the session.
@@ -33,8 +34,12 @@ pub trait Source: Send + Sync + 'static {
     async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>>;
 
     /// Extends the holds of these deliveries by the length that [`Hold::Extendable`] names,
-    /// counted from now. Answers as for [`Source::settle`]. Called only for extendable holds.
-    async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>>;
+    /// counted from now. Answers as for [`Source::settle`]. Called only for extendable holds: others
+    /// need not implement it.
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>> {
+        let refused = || SettleError::Unavailable("this hold cannot be extended".into());
+        receipts.iter().map(|_| Err(refused())).collect()
+    }
 
     /// Waits until the session has ended by itself, for sources that notice without being asked to
     /// receive: a consumer whose room is full does not ask. Cancel safe.

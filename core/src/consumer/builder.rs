@@ -73,8 +73,12 @@ impl<H: Handler> Builder<H, Json, NoLayers, NoLayers> {
 }
 
 impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
-    /// Applies settings from a configuration file over what has been said so far.
-    pub fn configure(mut self, settings: Settings) -> Self {
+    /// Applies settings from a configuration file over what has been said so far; what is said after
+    /// it wins over them.
+    pub fn configure(mut self, mut settings: Settings) -> Self {
+        if let Some(key) = settings.dedup_key.take() {
+            self.said.dedup_key = Some(key.into());
+        }
         settings.apply(&mut self.said.policy);
         self
     }
@@ -134,8 +138,8 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
         self
     }
 
-    /// Handles messages of one key one after another, in their order, also while one of them waits
-    /// for its retry. Refused at start on a source that does not keep order.
+    /// Handles messages of one key, or of one partition, one after another, in their order, also while
+    /// one of them waits for its retry. Refused at start on a source that does not keep order.
     pub fn ordered_by(mut self, by: OrderedBy) -> Self {
         self.said.policy.ordered_by = Some(by);
         self
@@ -231,6 +235,14 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
         self
     }
 
+    /// Silences the warning of this name, since what it warns of is meant so. `docs/checks.md` in
+    /// the repository explains every rule. To acknowledge an error, or a rule that does not exist,
+    /// is refused by [`Builder::build`].
+    pub fn acknowledge(mut self, warning: impl Into<String>) -> Self {
+        self.said.policy.acknowledged.push(warning.into());
+        self
+    }
+
     /// Draws all jitter from this seed, so that a test can be repeated. Without it, every consumer
     /// draws its own.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -244,7 +256,8 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
     }
 
     /// Adds a layer that sees a delivery once, whatever happens inside: inside the layers added
-    /// before it, outside dead letters and retries.
+    /// before it, outside dead letters and retries. It runs again only if an outer layer itself fails
+    /// or panics.
     pub fn outer<M: Middleware>(self, layer: M) -> Builder<H, C, Then<O, M>, I> {
         let outer = Then { outside: self.outer, inside: layer };
         Builder { said: self.said, codec: self.codec, outer, inner: self.inner }
@@ -267,24 +280,23 @@ impl<H: Handler, C: Codec<H::Message>, O: Stack, I: Stack> Builder<H, C, O, I> {
     pub fn build(self, broker: impl Broker) -> Result<Consumer, Findings> {
         let Self { said, codec, outer, inner } = self;
         let facts = Facts {
-            policy: &said.policy,
-            store: said.store.as_ref().map(|store| store.lends_transactions()),
-            has_dedup_key: said.dedup_key.is_some(),
-            dedup_by_message_id: matches!(said.dedup_key, Some(DedupKey::MessageId)),
+            policy: Arc::new(said.policy),
+            store: said.store.as_deref().map(Into::into),
+            dedup_by: said.dedup_key.as_ref().map(Into::into),
+            dead_letters_elsewhere: said.dead_letter_broker.is_some(),
         };
         check::before_start(&facts)?;
-        let dedup_by_message_id = facts.dedup_by_message_id;
-        let scope = check::scope(&said.policy)?;
+        let scope = check::scope(&facts)?;
         let broker: Arc<dyn Broker> = Arc::new(broker);
         let bell = Arc::new(Notify::new());
-        let health = Health::new(Arc::clone(&bell));
+        let health = Health::new(&facts.policy.name, Arc::clone(&bell));
         Ok(Consumer {
             memory: said.store.map(|store| Remembering { store, scope }),
-            policy: Arc::new(said.policy),
+            policy: Arc::clone(&facts.policy),
+            facts,
             dead_letter_broker: said.dead_letter_broker.unwrap_or_else(|| Arc::clone(&broker)),
             broker,
-            dedup_by_message_id,
-            not_connected: health.outage("broker"),
+            not_connected: health.pause("broker"),
             life: Life(health.clone()),
             health,
             bell,

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::task::JoinSet;
 
 use super::{RunError, desk::Desk};
-use crate::{Outcome, Process, failure::drop_safely};
+use crate::{Outcome, Process, delivery::Decoded, failure::drop_safely};
 
 /// A worker's loop over a static stack: erased once, not for each delivery.
 pub(crate) trait Work: Send + Sync {
@@ -16,15 +16,20 @@ pub(crate) trait Work: Send + Sync {
 impl<P: Process + 'static> Work for P {
     fn work(self: Arc<Self>, desk: Arc<Desk>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            while let Some(mut flight) = desk.lanes.take().await {
+            let mut decoded = Decoded::default();
+            while let Some(turn) = desk.lanes.turn().await
+                && let Some(mut flight) = desk.lanes.next(turn)
+            {
+                flight.delivery.decoded = decoded;
                 let outcome = match flight.delivery.cancellation().reason() {
                     // Its session is lost: the broker gives it to somebody else.
                     Some(reason) => Outcome::release(reason.into()),
                     None => self.run(&mut flight.delivery).await,
                 };
                 flight.delivery.slot = None;
-                // The destructor of something lent is the user's code too.
+                // The destructor of a message, or of something lent, is the user's code too.
                 drop_safely(flight.delivery.take_loans());
+                decoded = std::mem::take(&mut flight.delivery.decoded).into_empty();
                 desk.leave(flight, &outcome);
             }
         })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
+    batch::Leaving,
     flights::Flight,
     lanes::{GoingBack, Lanes},
-    settler::Leaving,
 };
 use crate::{
     Cancelled, Outcome,
@@ -56,7 +56,7 @@ impl Desk {
         let Flight { delivery, permit } = flight;
         let settle = Settle::new(delivery, settlement);
         // The settler ends only after everybody who could send; then the process ends anyway.
-        let _ = self.leaving.send(Leaving { settle, permit, going_back });
+        let _ = self.leaving.send(Leaving::new(settle, permit, going_back));
     }
 }
 

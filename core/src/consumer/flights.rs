@@ -1,10 +1,8 @@
 //! The deliveries that a consumer holds, and the bound on them (P14).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use slotmap::{DefaultKey, SlotMap};
 use tokio::{sync::Notify, time::Instant};
 
 use super::session::Session;
@@ -26,9 +24,8 @@ pub(crate) struct Flights {
 
 #[derive(Default)]
 struct Table {
-    next: u64,
     bytes: usize,
-    entries: BTreeMap<u64, Entry>,
+    entries: SlotMap<DefaultKey, Entry>,
 }
 
 struct Entry {
@@ -54,7 +51,7 @@ pub(crate) struct Permit {
     pub(crate) session: Arc<Session>,
     cancellation: Cancellation,
     flights: Arc<Flights>,
-    number: u64,
+    entry: DefaultKey,
     bytes: usize,
 }
 
@@ -72,34 +69,30 @@ impl Flights {
         (messages > 0 && bytes > 0).then(|| Demand::new(messages, bytes))
     }
 
-    pub(crate) fn board(self: &Arc<Self>, delivery: Delivery, session: &Arc<Session>) -> Flight {
+    /// Takes a delivery into the bound.
+    pub(crate) fn board(self: &Arc<Self>, delivery: &Delivery, session: &Arc<Session>) -> Permit {
         let bytes = delivery.message.size();
-        let mut table = self.table();
-        table.next += 1;
-        table.bytes += bytes;
-        let number = table.next;
         let extend_at = match session.hold() {
             Hold::Extendable { each, .. } => Some(from_now(each / 3)),
             _ => None,
         };
-        table.entries.insert(
-            number,
-            Entry {
-                session: Arc::clone(session),
-                receipt: delivery.receipt,
-                cancellation: delivery.cancellation().clone(),
-                extend_at,
-                settling: false,
-            },
-        );
-        let permit = Permit {
+        let mut table = self.table();
+        table.bytes += bytes;
+        let entry = table.entries.insert(Entry {
+            session: Arc::clone(session),
+            receipt: delivery.receipt,
+            cancellation: delivery.cancellation().clone(),
+            extend_at,
+            settling: false,
+        });
+        drop(table);
+        Permit {
             session: Arc::clone(session),
             cancellation: delivery.cancellation().clone(),
             flights: Arc::clone(self),
-            number,
+            entry,
             bytes,
-        };
-        Flight { delivery, permit }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -156,13 +149,14 @@ impl Permit {
     pub(crate) fn is_wearing_off(&self) -> bool {
         let Hold::Extendable { each, .. } = self.session.hold() else { return false };
         let table = self.flights.table();
-        let extend_at = table.entries.get(&self.number).and_then(|entry| entry.extend_at);
+        let extend_at = table.entries.get(self.entry).and_then(|entry| entry.extend_at);
         extend_at.is_some_and(|at| at <= from_now(each / 6))
     }
 
-    /// Says whether it is being settled.
+    /// Says whether it is being settled. Nobody asks where no hold is extended.
     pub(crate) fn settling(&self, settling: bool) {
-        if let Some(entry) = self.flights.table().entries.get_mut(&self.number) {
+        let Hold::Extendable { .. } = self.session.hold() else { return };
+        if let Some(entry) = self.flights.table().entries.get_mut(self.entry) {
             entry.settling = settling;
         }
     }
@@ -176,7 +170,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut table = self.flights.table();
-        table.entries.remove(&self.number);
+        table.entries.remove(self.entry);
         table.bytes -= self.bytes;
         let empty = table.entries.is_empty();
         drop(table);

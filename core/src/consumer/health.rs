@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 pub struct Health(Arc<Inner>);
 
 struct Inner {
+    /// Its name, for the log.
+    consumer: Box<str>,
     /// What is down, and how many deliveries or tasks have found it so.
     outages: Mutex<Outages>,
     changed: Notify,
@@ -30,7 +32,7 @@ pub(crate) struct Life(pub(crate) Health);
 
 impl Drop for Life {
     fn drop(&mut self) {
-        std::mem::forget(self.0.outage("stopped"));
+        std::mem::forget(self.0.pause("stopped"));
     }
 }
 
@@ -42,8 +44,9 @@ pub(crate) struct Outage {
 }
 
 impl Health {
-    pub(crate) fn new(bell: Arc<Notify>) -> Self {
-        Self(Arc::new(Inner { outages: Mutex::default(), changed: Notify::new(), bell }))
+    pub(crate) fn new(consumer: &str, bell: Arc<Notify>) -> Self {
+        let (consumer, changed) = (consumer.into(), Notify::new());
+        Self(Arc::new(Inner { consumer, outages: Mutex::default(), changed, bell }))
     }
 
     /// Whether messages can be received and nothing that they need is known to be down.
@@ -88,21 +91,46 @@ impl Health {
     }
 
     pub(crate) fn outage(&self, what: impl Into<Cow<'static, str>>) -> Outage {
+        self.outage_by(what, None)
+    }
+
+    /// The same, found by an error that an operator needs to see, once.
+    pub(crate) fn outage_by(
+        &self,
+        what: impl Into<Cow<'static, str>>,
+        error: Option<&dyn std::error::Error>,
+    ) -> Outage {
         let what = what.into();
-        let mut outages = self.0.outages();
-        let finders = outages.entry(what.clone()).or_default();
-        *finders += 1;
-        let first = *finders == 1;
-        drop(outages);
-        if first {
-            tracing::warn!(%what, "not ready");
-            self.0.tell();
+        if self.0.enter(what.clone()) {
+            let error = error.map(tracing::field::display);
+            tracing::warn!(consumer = &*self.0.consumer, %what, error, "not ready");
         }
         Outage { health: self.clone(), what }
+    }
+
+    /// The same for what is no surprise: before the start and after the end.
+    pub(crate) fn pause(&self, what: &'static str) -> Outage {
+        if self.0.enter(what.into()) {
+            tracing::debug!(consumer = &*self.0.consumer, what, "not ready");
+        }
+        Outage { health: self.clone(), what: what.into() }
     }
 }
 
 impl Inner {
+    /// Counts one more who finds this down. Whether it is the first.
+    fn enter(&self, what: Cow<'static, str>) -> bool {
+        let mut outages = self.outages();
+        let finders = outages.entry(what).or_default();
+        *finders += 1;
+        let first = *finders == 1;
+        drop(outages);
+        if first {
+            self.tell();
+        }
+        first
+    }
+
     fn outages(&self) -> MutexGuard<'_, Outages> {
         self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +162,7 @@ impl Drop for Outage {
         }
         outages.remove(&self.what);
         drop(outages);
-        tracing::info!(what = %self.what, "up again");
+        tracing::info!(consumer = &*inner.consumer, what = %self.what, "up again");
         inner.tell();
     }
 }
@@ -145,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn ready_again_when_the_last_finder_is_gone() {
-        let health = Health::new(Arc::default());
+        let health = Health::new("test", Arc::default());
         let (first, second) = (health.outage("store"), health.outage("store"));
         drop(first);
         assert_eq!(health.reasons(), ["store"]);

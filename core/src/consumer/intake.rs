@@ -1,7 +1,14 @@
 //! Receives what fits, from one session after another.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    ops::ControlFlow,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
+use bytes::Bytes;
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -10,12 +17,12 @@ use tokio::{
 
 use super::{
     RunError,
-    check::{self, Facts},
+    check::{self, Facts, Seen},
     desk::Desk,
-    flights::Flights,
+    flights::{Flight, Flights},
     health::Health,
     policy::{OrderedBy, Policy},
-    session::{CALL_DEADLINE, Session},
+    session::{CALL_DEADLINE, Reopening, Session},
     watchdog::Progress,
 };
 use crate::{
@@ -23,6 +30,7 @@ use crate::{
     breaker::{self, Breaker},
     broker::{Broker, BrokerError, Demand, Subscription},
     chance::Chance,
+    clock::from_now,
     headers,
 };
 
@@ -31,7 +39,7 @@ pub(crate) struct Intake {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) subscription: Subscription,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) dedup_by_message_id: bool,
+    pub(crate) facts: Facts,
     pub(crate) flights: Arc<Flights>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) health: Health,
@@ -54,6 +62,7 @@ impl Intake {
     /// Runs until draining. The last session stays open: the rest is settled through it.
     pub(crate) async fn run(self, first: Arc<Session>) -> Result<(), RunError> {
         let mut session = first;
+        let mut reopening = Reopening::new();
         let mut closing = JoinSet::new();
         loop {
             self.progress.enter(&session);
@@ -66,30 +75,24 @@ impl Intake {
             let lost = Arc::clone(&session);
             closing.spawn(async move { lost.close().await });
             while closing.try_join_next().is_some() {}
+            let next = reopening.session(&*self.broker, &self.subscription, &self.chance);
             session = tokio::select! {
                 biased;
                 _ = self.draining.cancelled() => return Ok(()),
-                opened = Session::reopen(&*self.broker, &self.subscription, &self.chance) => opened?,
+                opened = next => opened?,
             };
-            if let Err(findings) = check::at_start(&self.facts(), session.capabilities()) {
+            if let Err(findings) = check::at_start(&self.facts, &Seen::of(session.capabilities())) {
                 session.close().await;
                 return Err(findings.into());
             }
         }
     }
 
-    fn facts(&self) -> Facts<'_> {
-        Facts {
-            policy: &self.policy,
-            store: None,
-            has_dedup_key: false,
-            dedup_by_message_id: self.dedup_by_message_id,
-        }
-    }
-
     async fn receive_from(&self, session: &Arc<Session>) -> Result<Ended, BrokerError> {
+        // One wait for as long as the session lasts, not one for each call.
+        let mut ended = pin!(self.ended(session));
         loop {
-            let demand = match self.wait_for_demand(session).await {
+            let demand = match self.wait_for_demand(session, ended.as_mut()).await {
                 ControlFlow::Continue(demand) => demand,
                 ControlFlow::Break(ended) => return Ok(ended),
             };
@@ -97,15 +100,16 @@ impl Intake {
             let mut receiving = session.source.receive(demand);
             let received = tokio::select! {
                 biased;
-                _ = self.draining.cancelled() => {
-                    stop(session).await;
-                    match timeout(CALL_DEADLINE, receiving).await {
-                        Ok(Ok(late)) => self.board(late, session),
-                        _ => tracing::warn!("the source ended its last call with an error"),
+                ended = &mut ended => {
+                    if let Ended::Draining = ended {
+                        stop(session).await;
+                        match timeout(CALL_DEADLINE, receiving).await {
+                            Ok(Ok(late)) => self.board(late, session),
+                            _ => tracing::warn!("the source ended its last call with an error"),
+                        }
                     }
-                    return Ok(Ended::Draining);
+                    return Ok(ended);
                 }
-                () = session.over() => return Ok(Ended::Lost),
                 received = &mut receiving => received,
             };
             match received {
@@ -122,7 +126,11 @@ impl Intake {
     }
 
     /// Waits until something may be taken.
-    async fn wait_for_demand(&self, session: &Arc<Session>) -> ControlFlow<Ended, Demand> {
+    async fn wait_for_demand(
+        &self,
+        session: &Session,
+        mut ended: Pin<&mut impl Future<Output = Ended>>,
+    ) -> ControlFlow<Ended, Demand> {
         loop {
             let look_again = match self.demand() {
                 Ok(demand) => return ControlFlow::Continue(demand),
@@ -133,11 +141,12 @@ impl Intake {
             };
             tokio::select! {
                 biased;
-                _ = self.draining.cancelled() => {
-                    stop(session).await;
-                    return ControlFlow::Break(Ended::Draining);
+                ended = &mut ended => {
+                    if let Ended::Draining = ended {
+                        stop(session).await;
+                    }
+                    return ControlFlow::Break(ended);
                 }
-                () = session.over() => return ControlFlow::Break(Ended::Lost),
                 () = session.source.lost() => return ControlFlow::Break(Ended::Lost),
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep_until(look_again) => {}
@@ -145,16 +154,25 @@ impl Intake {
         }
     }
 
+    /// Waits until nothing more is to be taken from the session.
+    async fn ended(&self, session: &Session) -> Ended {
+        tokio::select! {
+            biased;
+            _ = self.draining.cancelled() => Ended::Draining,
+            () = session.over() => Ended::Lost,
+        }
+    }
+
     /// What may be taken now, or when to look again at the latest.
     fn demand(&self) -> Result<Demand, Instant> {
         /// Whoever changes something rings the bell.
         const LOOK_AGAIN: Duration = Duration::from_secs(60);
-        let later = Instant::now() + LOOK_AGAIN;
-        let fits = self.flights.demand().ok_or(later)?;
+        let later = || from_now(LOOK_AGAIN);
+        let fits = self.flights.demand().ok_or_else(later)?;
         let dependency = self.breaker.dependency();
         let down = self.health.is_down_but_for(dependency.as_deref());
         if down || self.desk.lanes.waiting() > self.policy.waiting_share() {
-            return Err(later);
+            return Err(later());
         }
         match self.breaker.intake(self.flights.len()) {
             breaker::Intake::Free => Ok(fits),
@@ -168,19 +186,27 @@ impl Intake {
 
     fn board(&self, deliveries: Vec<Delivery>, session: &Arc<Session>) {
         self.progress.received();
-        for mut delivery in deliveries {
+        let boarding = deliveries.into_iter().map(|mut delivery| {
             restore(&mut delivery, self.policy.retry.attempts());
             delivery.lane = match &self.policy.ordered_by {
                 None => None,
                 Some(OrderedBy::Key) => delivery.message.key.clone(),
                 Some(OrderedBy::Header(name)) => delivery.message.headers.first(name).cloned(),
+                Some(OrderedBy::Partition) => Some(partition(&delivery)),
             };
-            let flight = self.flights.board(delivery, session);
-            if let Err(flight) = self.desk.lanes.push(flight) {
-                self.desk.turn_away(*flight);
-            }
+            let permit = self.flights.board(&delivery, session);
+            Flight { delivery, permit }
+        });
+        for flight in self.desk.lanes.push(boarding) {
+            self.desk.turn_away(flight);
         }
     }
+}
+
+/// The lane of a partition; a source that has none is one lane.
+fn partition(delivery: &Delivery) -> Bytes {
+    let number = delivery.origin.partition;
+    number.map(|number| Bytes::copy_from_slice(&number.to_be_bytes())).unwrap_or_default()
 }
 
 async fn stop(session: &Session) {

@@ -75,62 +75,54 @@ impl Lanes {
         })
     }
 
-    /// Takes a delivery in, or returns it when it must go back at once.
-    pub(crate) fn push(&self, flight: Flight) -> Result<(), Box<Flight>> {
+    /// Takes deliveries in, and returns those that must go back at once.
+    pub(crate) fn push(&self, flights: impl Iterator<Item = Flight>) -> Vec<Flight> {
+        let mut back = Vec::new();
         let mut state = self.state();
-        if state.closed {
-            return Err(Box::new(flight));
-        }
-        match flight.delivery.lane.clone() {
-            None => {
+        let ready_before = state.ready.len();
+        for flight in flights {
+            if state.closed {
+                back.push(flight);
+            } else if flight.delivery.lane.is_none() {
                 state.singles.push_back(flight);
                 state.ready.push_back(None);
+            } else {
+                back.extend(state.push_in_order(flight));
             }
-            Some(key) => match state.lanes.get_mut(&key) {
-                Some(lane) if lane.back.must_follow(&flight) => return Err(Box::new(flight)),
-                Some(lane) => {
-                    lane.queue.push_back(flight);
-                    if lane.head_at_work || !lane.may_start() {
-                        let waits = usize::from(lane.head_waits);
-                        state.waiting += waits;
-                        return Ok(());
-                    }
-                    lane.head_at_work = true;
-                    state.ready.push_back(Some(key));
-                }
-                None => {
-                    let queue = VecDeque::from([flight]);
-                    let lane = Lane { queue, head_at_work: true, ..Lane::default() };
-                    state.lanes.insert(key.clone(), lane);
-                    state.ready.push_back(Some(key));
-                }
-            },
         }
-        drop(state);
-        self.ready.add_permits(1);
-        self.wanted.notify_one();
-        Ok(())
+        self.ready.add_permits(state.ready.len() - ready_before);
+        self.call_for_workers(&state);
+        back
     }
 
-    /// The next delivery, with a slot to run in; `None` when closed. Cancel safe.
-    pub(crate) async fn take(&self) -> Option<Flight> {
+    /// A turn to run the next delivery; `None` when closed. Cancel safe.
+    pub(crate) async fn turn(&self) -> Option<Turn<'_>> {
         let idle = Idle::new(&self.idle);
         self.ready.acquire().await.ok()?.forget();
-        let slot = self.slot().await?;
+        Some(Turn { slot: self.slot().await?, idle })
+    }
+
+    /// The delivery whose turn it is; `None` when closed.
+    pub(crate) fn next(&self, Turn { slot, idle }: Turn<'_>) -> Option<Flight> {
         let mut state = self.state();
         // Together with taking a turn, or the crew would count both an idle worker and no turn.
         drop(idle);
-        let mut flight = match state.ready.pop_front()? {
-            None => state.singles.pop_front()?,
-            Some(key) => state.lanes.get_mut(&key)?.queue.pop_front()?,
+        let mut next = match state.ready.pop_front()? {
+            None => state.singles.pop_front(),
+            Some(key) => state.lanes.get_mut(&key)?.queue.pop_front(),
         };
-        flight.delivery.slot = Some(slot);
-        Some(flight)
+        if let Some(flight) = &mut next {
+            flight.delivery.slot = Some(slot);
+        }
+        next
     }
 
     /// Waits for a slot; `None` when closed. Cancel safe.
     pub(crate) async fn slot(&self) -> Option<Slot> {
-        let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let permit = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(free) => free,
+            Err(_) => Arc::clone(&self.slots).acquire_owned().await.ok()?,
+        };
         Some(Slot { _permit: permit })
     }
 
@@ -182,7 +174,7 @@ impl Lanes {
         if lane.head_at_work {
             state.ready.push_back(Some(key.clone()));
             self.ready.add_permits(1);
-            self.wanted.notify_one();
+            self.call_for_workers(state);
         } else if lane.queue.is_empty() && lane.back.is_free() {
             state.lanes.remove(key);
         }
@@ -212,7 +204,16 @@ impl Lanes {
 
     /// How many workers more there is work for.
     pub(crate) fn short_of_workers(&self) -> usize {
-        let state = self.state();
+        self.short_in(&self.state())
+    }
+
+    fn call_for_workers(&self, state: &State) {
+        if self.short_in(state) > 0 {
+            self.wanted.notify_one();
+        }
+    }
+
+    fn short_in(&self, state: &State) -> usize {
         let startable = state.ready.len().min(self.slots.available_permits());
         startable.saturating_sub(self.idle.load(Ordering::Acquire))
     }
@@ -238,6 +239,25 @@ impl Lanes {
     }
 }
 
+impl State {
+    /// Puts a delivery into its lane, or returns it when it must go back at once.
+    fn push_in_order(&mut self, flight: Flight) -> Option<Flight> {
+        let key = flight.delivery.lane.clone()?;
+        let lane = self.lanes.entry(key.clone()).or_default();
+        if lane.back.must_follow(&flight) {
+            return Some(flight);
+        }
+        lane.queue.push_back(flight);
+        if lane.head_at_work || !lane.may_start() {
+            self.waiting += usize::from(lane.head_waits);
+        } else {
+            lane.head_at_work = true;
+            self.ready.push_back(Some(key));
+        }
+        None
+    }
+}
+
 impl Lane {
     /// Whether its first delivery may start: one of a new session must let go back first what the
     /// old one has begun.
@@ -255,6 +275,12 @@ impl Drop for GoingBack {
             self.lanes.move_on(&mut state, &self.key);
         }
     }
+}
+
+/// The turn of a worker that is still counted as idle, with a slot to run in.
+pub(crate) struct Turn<'a> {
+    slot: Slot,
+    idle: Idle<'a>,
 }
 
 /// Counts a worker as idle for as long as it exists.

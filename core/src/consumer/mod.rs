@@ -1,5 +1,6 @@
 //! From receiving to settling: the loop around a process.
 
+mod batch;
 mod builder;
 mod check;
 mod crew;
@@ -22,12 +23,14 @@ mod way_back;
 
 pub use self::{
     builder::Builder,
-    check::{Finding, Findings},
+    check::{Finding, Findings, Severity},
     declared::Declared,
     health::Health,
     policy::{Limits, OrderedBy},
     run::{Consumer, RunError, run_all},
-    settings::{BackoffSettings, LimitSettings, RetrySettings, Settings},
+    settings::{
+        BackoffSettings, BreakerSettings, DedupKeySettings, LimitSettings, RetrySettings, Settings,
+    },
     shutdown::Shutdown,
 };
 pub(crate) use self::{

@@ -62,16 +62,7 @@ impl Operation {
     ) -> Self {
         let subscription = consumer.subscription();
         let Consumer {
-            policy,
-            broker,
-            memory,
-            assemble,
-            dedup_by_message_id,
-            health,
-            bell,
-            chance,
-            life,
-            ..
+            policy, broker, memory, assemble, facts, health, bell, chance, life, ..
         } = consumer;
         drop(consumer.not_connected);
         let (draining, deadline) = (Cancellation::new(), Cancellation::new());
@@ -138,7 +129,7 @@ impl Operation {
             broker,
             subscription,
             policy: Arc::clone(&policy),
-            dedup_by_message_id,
+            facts,
             flights: Arc::clone(&flights),
             desk: Arc::clone(&desk),
             health,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerPolicy, Message, Retry};
+use crate::{BreakerPolicy, Message, Retry, broker::Capabilities};
 
 /// Everything that a [`Builder`](crate::Builder) sets by plain values.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Policy {
     pub(crate) breaker: BreakerPolicy,
     pub(crate) limits: Limits,
     pub(crate) stalled_after: Duration,
+    /// Names of warnings.
+    pub(crate) acknowledged: Vec<String>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +59,7 @@ impl Policy {
             breaker: BreakerPolicy::default(),
             limits: Limits::default(),
             stalled_after: 2 * MINUTE,
+            acknowledged: Vec::new(),
         }
     }
 
@@ -75,6 +78,31 @@ impl Policy {
         let share = (self.max_in_flight() as f64 * self.waiting_share) as usize;
         share.max(1)
     }
+
+    /// The longest time that one attempt can take.
+    pub(crate) fn longest_attempt(&self) -> Duration {
+        self.timeout.saturating_add(self.grace)
+    }
+
+    /// Whether a wait for a retry is held here, and not by the broker.
+    pub(crate) fn waits_in_place(&self, source: &Capabilities, wait: Duration) -> bool {
+        let broker_can = source.max_delay.is_some_and(|longest| wait <= longest);
+        self.ordered_by.is_some() || !broker_can || wait <= self.retry.in_place()
+    }
+
+    /// The longest time that one delivery can be held through its retries, where each attempt
+    /// takes this long.
+    pub(crate) fn longest_in_place(&self, source: &Capabilities, attempt: Duration) -> Duration {
+        let (mut held, mut longest) = (attempt, attempt);
+        for wait in self.retry.waits() {
+            held = match self.waits_in_place(source, wait) {
+                true => held.saturating_add(wait).saturating_add(attempt),
+                false => attempt,
+            };
+            longest = longest.max(held);
+        }
+        longest
+    }
 }
 
 /// By what an ordered consumer tells lanes apart. Lanes are chosen before decoding.
@@ -85,6 +113,8 @@ pub enum OrderedBy {
     Key,
     /// A header. Messages without it are in no order.
     Header(String),
+    /// The partition: everything in it, one after another. A source without partitions is one.
+    Partition,
 }
 
 /// Bounds on one message. What is beyond them goes to the dead letters undecoded.

@@ -113,7 +113,7 @@ impl Room {
                 Ok(value) => return Ok(value),
                 Err(StoreError::Unavailable(error)) => {
                     tracing::debug!(%error, "the store is unavailable");
-                    outage.get_or_insert_with(|| self.health.outage("store"));
+                    outage.get_or_insert_with(|| self.health.outage_by("store", Some(&*error)));
                 }
                 Err(error) => return Err(NotPersisted::Error(error)),
             }

@@ -7,11 +7,11 @@ use tokio::sync::Notify;
 
 use super::{
     builder::{Assemble, Builder, Remembering},
-    check::{self, Facts, Findings},
+    check::{self, Facts, Findings, Seen},
     health::{Health, Life, Outage},
     operation::Operation,
     policy::Policy,
-    session::Session,
+    session::{CALL_DEADLINE, Session},
     shutdown::Shutdown,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct Consumer {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) dead_letter_broker: Arc<dyn Broker>,
     pub(super) memory: Option<Remembering>,
-    pub(super) dedup_by_message_id: bool,
+    pub(super) facts: Facts,
     pub(super) assemble: Assemble,
     pub(super) health: Health,
     /// A consumer that does not run yet is not ready.
@@ -42,7 +42,7 @@ pub struct Consumer {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The broker cannot do what the policy asks for.
+    /// The broker cannot do what the policy asks for, or does not let the consumer in.
     #[error(transparent)]
     Misconfigured(#[from] Findings),
     /// The broker refuses in a way that trying again does not mend.
@@ -96,18 +96,49 @@ impl Consumer {
     /// # Panics
     /// Outside a tokio runtime, or in one without a clock.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
-        let start = async {
-            let publisher = self.publisher().await?;
-            let session = self.first_session().await?;
-            Ok::<_, RunError>((publisher, session))
-        };
         let (publisher, session) = tokio::select! {
             biased;
             () = shutdown.started() => return Ok(()),
-            started = start => started?,
+            started = self.start() => started?,
         };
-        tracing::info!(consumer = self.policy.name, source = self.policy.source, "consuming");
+        tracing::info!(
+            consumer = self.policy.name,
+            source = self.policy.source,
+            guarantee = self.guarantee(),
+            "consuming"
+        );
         self.consume(publisher, session, shutdown).await
+    }
+
+    /// What becomes of duplicates, in the words of the documentation.
+    fn guarantee(&self) -> &'static str {
+        match &self.memory {
+            None => "at-least-once",
+            Some(_) if self.policy.transactional => "transactional",
+            Some(_) => "idempotent",
+        }
+    }
+
+    /// What a refused destination hides of the source would be told one start later, so both are
+    /// looked at before either is told.
+    async fn start(&self) -> Result<(Arc<dyn Publish>, Arc<Session>), RunError> {
+        let publisher = or_refused(self.publisher().await)?;
+        let session = or_refused(self.first_session().await)?;
+        let seen = Seen {
+            source: session.as_ref().map(|session| session.capabilities()).map_err(String::as_str),
+            destination: publisher.as_ref().map(drop).map_err(String::as_str),
+        };
+        let checked = check::at_start(&self.facts, &seen);
+        if let (Err(_), Ok(session)) = (&checked, &session) {
+            session.close().await;
+        }
+        checked?;
+        // Each refusal is a finding, so that none is left here.
+        let misconfigured = BrokerError::Misconfigured;
+        let (publisher, session) =
+            (publisher.map_err(misconfigured)?, session.map_err(misconfigured)?);
+        check::warn(&self.facts, session.capabilities());
+        Ok((publisher, session))
     }
 
     /// A publisher whose dead letter destination is there.
@@ -120,21 +151,9 @@ impl Consumer {
         .await
     }
 
-    async fn first_session(&self) -> Result<Arc<Session>, RunError> {
+    async fn first_session(&self) -> Result<Arc<Session>, BrokerError> {
         let subscription = self.subscription();
-        let open = || Session::open(&*self.broker, &subscription);
-        let session = persist(&self.chance, "subscribe", open).await?;
-        let facts = Facts {
-            policy: &self.policy,
-            store: None,
-            has_dedup_key: false,
-            dedup_by_message_id: self.dedup_by_message_id,
-        };
-        if let Err(findings) = check::at_start(&facts, session.capabilities()) {
-            session.close().await;
-            return Err(findings.into());
-        }
-        Ok(session)
+        persist(&self.chance, "subscribe", || Session::open(&*self.broker, &subscription)).await
     }
 
     pub(super) fn subscription(&self) -> Subscription {
@@ -182,7 +201,11 @@ where
 {
     let mut failures = 0;
     loop {
-        match call().await {
+        let answered = tokio::time::timeout(CALL_DEADLINE, call()).await;
+        let answer = answered.unwrap_or_else(|_| {
+            Err(BrokerError::unavailable(format!("no answer within {CALL_DEADLINE:?}")))
+        });
+        match answer {
             Err(BrokerError::Unavailable(error)) => {
                 failures += 1;
                 tracing::warn!(failures, %error, "cannot {what} yet");
@@ -190,6 +213,15 @@ where
             }
             ended => return ended,
         }
+    }
+}
+
+/// What the broker refuses is a finding, and no end yet.
+fn or_refused<T>(answer: Result<T, BrokerError>) -> Result<Result<T, String>, BrokerError> {
+    match answer {
+        Ok(given) => Ok(Ok(given)),
+        Err(BrokerError::Misconfigured(words)) => Ok(Err(words)),
+        Err(unavailable) => Err(unavailable),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
     Backoff, Cancellation, Cancelled,
     broker::{Broker, BrokerError, Capabilities, Hold, Source, Subscription},
@@ -33,26 +35,6 @@ impl Session {
         Ok(Arc::new(Self { source, capabilities, over: Cancellation::new() }))
     }
 
-    /// Tries until there is a session, with backoff and full jitter from the first attempt on.
-    pub(crate) async fn reopen(
-        broker: &dyn Broker,
-        subscription: &Subscription,
-        chance: &Chance,
-    ) -> Result<Arc<Self>, BrokerError> {
-        let backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            tokio::time::sleep(chance.wait(&backoff, attempt)).await;
-            match Self::open(broker, subscription).await {
-                Err(BrokerError::Unavailable(error)) => {
-                    tracing::warn!(attempt, %error, "cannot subscribe");
-                }
-                ended => return ended,
-            }
-        }
-    }
-
     pub(crate) fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -79,6 +61,48 @@ impl Session {
         self.end();
         if tokio::time::timeout(CALL_DEADLINE, self.source.close()).await.is_err() {
             tracing::warn!("the source did not close within {CALL_DEADLINE:?}");
+        }
+    }
+}
+
+/// Opens one session after another, with backoff and full jitter from the first attempt on.
+pub(crate) struct Reopening {
+    attempt: u32,
+    opened: Instant,
+}
+
+impl Reopening {
+    /// After a first session that was opened just now.
+    pub(crate) fn new() -> Self {
+        Self { attempt: 0, opened: Instant::now() }
+    }
+
+    /// Tries until there is a session. Attempts are counted on while sessions are opened and lost
+    /// again: a broker that takes everybody in and drops them is not asked without a pause.
+    pub(crate) async fn session(
+        &mut self,
+        broker: &dyn Broker,
+        subscription: &Subscription,
+        chance: &Chance,
+    ) -> Result<Arc<Session>, BrokerError> {
+        /// A session that has lived so long was a good one.
+        const STABLE: Duration = Duration::from_secs(30);
+        let backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
+        if self.opened.elapsed() >= STABLE {
+            self.attempt = 0;
+        }
+        loop {
+            self.attempt = self.attempt.saturating_add(1);
+            tokio::time::sleep(chance.wait(&backoff, self.attempt)).await;
+            match Session::open(broker, subscription).await {
+                Err(BrokerError::Unavailable(error)) => {
+                    tracing::warn!(attempt = self.attempt, %error, "cannot subscribe");
+                }
+                ended => {
+                    self.opened = Instant::now();
+                    return ended;
+                }
+            }
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Tells the broker what became of deliveries, and keeps the holds of the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{
+    FutureExt,
+    future::{Fuse, FusedFuture},
+};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, MissedTickBehavior, timeout},
@@ -10,26 +13,18 @@ use tokio::{
 
 use super::{
     RunError,
-    flights::{Flights, Permit},
+    batch::{Batch, Leaving},
+    flights::Flights,
     health::{Health, Outage},
-    lanes::GoingBack,
-    session::{CALL_DEADLINE, Session},
+    session::CALL_DEADLINE,
 };
 use crate::{
     Cancellation, Cancelled,
-    broker::{Hold, Settle, SettleError, Settlement},
+    broker::{Hold, SettleError, Settlement},
     chance::Chance,
     clock::{from_now, period, reach},
     middleware::Meters,
 };
-
-/// A delivery on its way out. Its permit is held until it is settled.
-pub(crate) struct Leaving {
-    pub(crate) settle: Settle,
-    pub(crate) permit: Permit,
-    /// Keeps its lane closed, where it did not end.
-    pub(crate) going_back: Option<GoingBack>,
-}
 
 /// The only one who settles and extends, so that no extension meets a settlement of the same
 /// delivery. What ends while a call is under way makes up the next batch: one at low load, many
@@ -48,7 +43,6 @@ pub(crate) struct Settler {
 struct Again {
     leaving: Leaving,
     at: Instant,
-    failures: u32,
     _outage: Option<Outage>,
 }
 
@@ -65,71 +59,62 @@ impl Settler {
         };
         let mut tick = tokio::time::interval(look);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut left = Vec::with_capacity(BATCH);
         let mut again: Vec<Again> = Vec::new();
-        let mut settling = FuturesUnordered::new();
+        let mut settling = pin!(Fuse::terminated());
         let mut open = true;
+        let mut stopping = pin!(self.draining.cancelled());
         let mut draining = false;
-        while open || !again.is_empty() || !settling.is_empty() {
+        while open || !again.is_empty() || !settling.is_terminated() {
             let next = again.iter().map(|again| again.at).min();
             tokio::select! {
                 biased;
                 _ = tick.tick() => {
-                    again.retain(|again| !again.leaving.permit.is_taken_back());
+                    again.retain(|again| !again.leaving.stub.permit.is_taken_back());
                     self.extend().await;
                 }
-                Some(failed) = settling.next(), if !settling.is_empty() => again.extend(failed),
-                _ = self.draining.cancelled(), if !draining => {
+                failed = &mut settling, if !settling.is_terminated() => again.extend(failed),
+                _ = &mut stopping, if !draining => {
                     draining = true;
                     again.iter_mut().for_each(|again| again.at = Instant::now());
                 }
-                () = reach(next), if next.is_some() && settling.is_empty() => {
+                () = reach(next), if next.is_some() && settling.is_terminated() => {
                     let now = Instant::now();
-                    let (due, later) = again.into_iter().partition(|again| again.at <= now);
+                    let (due, later) = again.into_iter().partition::<Vec<_>, _>(|again| again.at <= now);
                     again = later;
-                    settling.push(self.settle(due));
+                    let due = due.into_iter().map(|again| again.leaving);
+                    settling.set(self.settle(Batch::by_session(due)).fuse());
                 }
-                received = leaving.recv_many(&mut batch, BATCH), if open && settling.is_empty() => {
+                received = leaving.recv_many(&mut left, BATCH), if open && settling.is_terminated() => {
                     open = received > 0;
-                    settling.push(self.settle(batch.drain(..).map(Again::first).collect()));
+                    settling.set(self.settle(Batch::by_session(left.drain(..))).fuse());
                 }
             }
         }
         RunError::Internal("the settler ended".into())
     }
 
-    /// Settles a batch, each session's part in one call. Returns what must be tried again.
-    async fn settle(&self, batch: Vec<Again>) -> Vec<Again> {
+    /// Settles each session's part in one call. Returns what must be tried again.
+    async fn settle(&self, batches: Vec<Batch>) -> Vec<Again> {
         let mut again = Vec::new();
-        let mut rest = batch;
-        while let Some(first) = rest.first() {
-            let session = Arc::clone(&first.leaving.permit.session);
-            let (same, others) = rest
-                .into_iter()
-                .partition(|one| Arc::ptr_eq(&one.leaving.permit.session, &session));
-            rest = others;
-            again.extend(self.settle_with(&session, same).await);
+        for batch in batches {
+            again.extend(self.settle_one(batch).await);
         }
         again
     }
 
-    async fn settle_with(&self, session: &Arc<Session>, batch: Vec<Again>) -> Vec<Again> {
+    async fn settle_one(&self, batch: Batch) -> Vec<Again> {
+        let asked = batch.len();
+        let Batch { session, settles, stubs } = batch;
         if session.is_over() {
-            self.meters.settle_failures.increment(batch.len() as u64);
+            self.meters.settle_failures.increment(asked as u64);
             return Vec::new();
         }
-        let wearing_off: Vec<_> = batch
-            .iter()
-            .filter(|one| one.leaving.permit.is_wearing_off())
-            .map(|one| one.leaving.settle.receipt)
+        let wearing_off: Vec<_> = (settles.iter().zip(&stubs))
+            .filter(|(_, stub)| stub.permit.is_wearing_off())
+            .map(|(settle, _)| settle.receipt)
             .collect();
-        let (settles, kept): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|Again { leaving: Leaving { settle, permit, going_back }, failures, .. }| {
-                permit.settling(true);
-                (settle, (permit, going_back, failures))
-            })
-            .unzip();
+        stubs.iter().for_each(|stub| stub.permit.settling(true));
         let source = &session.source;
         let calls = async {
             if !wearing_off.is_empty() {
@@ -139,41 +124,41 @@ impl Settler {
             source.settle(&settles).await
         };
         let answers = match timeout(CALL_DEADLINE, calls).await {
-            Ok(answers) if answers.len() == settles.len() => answers,
+            Ok(answers) if answers.len() == asked => answers,
             answered => {
                 tracing::error!(
-                    asked = settles.len(),
+                    asked,
                     answered = answered.map_or(0, |answers| answers.len()),
                     "the source did not answer for each settlement in time: the session ends"
                 );
-                self.meters.settle_failures.increment(settles.len() as u64);
+                self.meters.settle_failures.increment(asked as u64);
                 session.end();
                 return Vec::new();
             }
         };
-        let answered = settles.into_iter().zip(kept).zip(answers);
+        if answers.iter().all(Result::is_ok) {
+            return Vec::new();
+        }
+        let answered = settles.into_iter().zip(stubs).zip(answers);
         answered
-            .filter_map(|((settle, (permit, going_back, failures)), answer)| {
+            .filter_map(|((settle, mut stub), answer)| {
                 let error = answer.err()?;
                 self.meters.settle_failures.increment(1);
-                permit.settling(false);
-                self.after_failure(Leaving { settle, permit, going_back }, failures + 1, error)
+                stub.permit.settling(false);
+                stub.failures += 1;
+                self.after_failure(Leaving { settle, stub }, error)
             })
             .collect()
     }
 
-    fn after_failure(
-        &self,
-        mut leaving: Leaving,
-        failures: u32,
-        error: SettleError,
-    ) -> Option<Again> {
+    fn after_failure(&self, mut leaving: Leaving, error: SettleError) -> Option<Again> {
+        let failures = leaving.stub.failures;
         match error {
             SettleError::Stale => None,
             SettleError::Unavailable(error) => {
                 tracing::debug!(%error, failures, "not settled yet");
                 let at = from_now(self.chance.pause(failures));
-                Some(Again { leaving, at, failures, _outage: Some(self.health.outage("broker")) })
+                Some(Again { leaving, at, _outage: Some(self.health.outage("broker")) })
             }
             SettleError::Refused(error) => {
                 let Settlement::Requeue { delay, .. } = leaving.settle.settlement else {
@@ -182,7 +167,7 @@ impl Settler {
                 };
                 leaving.settle.settlement = Settlement::Release;
                 let delay = if self.draining.reason().is_some() { Duration::ZERO } else { delay };
-                Some(Again { leaving, at: from_now(delay), failures, _outage: None })
+                Some(Again { leaving, at: from_now(delay), _outage: None })
             }
         }
     }
@@ -205,11 +190,5 @@ impl Settler {
                 }
             }
         }
-    }
-}
-
-impl Again {
-    fn first(leaving: Leaving) -> Self {
-        Self { leaving, at: Instant::now(), failures: 0, _outage: None }
     }
 }

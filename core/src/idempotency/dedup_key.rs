@@ -64,9 +64,7 @@ impl<M: 'static> DedupKey<M> {
             Self::Header(name) => delivery.message.headers.first(name).cloned(),
             Self::MessageId => delivery.origin.message_id.clone().map(Bytes::from),
             Self::Key => delivery.message.key.clone(),
-            Self::Function(key) => {
-                delivery.decoded.as_ref().and_then(|any| any.downcast_ref()).map(|m| key(m))
-            }
+            Self::Function(key) => delivery.decoded.get().map(|message| key(message)),
         };
         raw.filter(|raw| !raw.is_empty())
     }

@@ -1,17 +1,17 @@
 //! Renews the leases of all claims that are at work.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use slotmap::{DefaultKey, SlotMap};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
     Cancellation, Cancelled, RunError,
-    clock::{from_now, period},
+    clock::{from_now, later, period},
     consumer::in_time,
     store::{RecordId, Store, Token, Written},
 };
@@ -22,13 +22,7 @@ pub(crate) struct Leases {
     store: Arc<dyn Store>,
     length: Duration,
     cap: Duration,
-    table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    next: u64,
-    entries: BTreeMap<u64, Entry>,
+    entries: Mutex<SlotMap<DefaultKey, Entry>>,
 }
 
 #[derive(Clone)]
@@ -43,13 +37,13 @@ struct Entry {
 /// One lease that is being renewed; dropping it ends that.
 pub(crate) struct Lease {
     leases: Arc<Leases>,
-    number: u64,
+    entry: DefaultKey,
 }
 
 impl Leases {
     /// Leases of this length, renewed until one claim has been held for `cap`.
     pub(crate) fn new(store: Arc<dyn Store>, length: Duration, cap: Duration) -> Arc<Self> {
-        Arc::new(Self { store, length, cap, table: Mutex::default() })
+        Arc::new(Self { store, length, cap, entries: Mutex::default() })
     }
 
     /// Renews the lease of this claim from now on. When it is lost, `cancellation` is tripped.
@@ -59,12 +53,10 @@ impl Leases {
         token: Token,
         cancellation: Cancellation,
     ) -> Lease {
-        let (renew_at, cap_at) = (from_now(self.length / 3), Some(from_now(self.cap)));
-        let mut table = self.table();
-        table.next += 1;
-        let number = table.next;
-        table.entries.insert(number, Entry { id, token, cancellation, renew_at, cap_at });
-        Lease { leases: Arc::clone(self), number }
+        let now = Instant::now();
+        let (renew_at, cap_at) = (later(now, self.length / 3), Some(later(now, self.cap)));
+        let entry = Entry { id, token, cancellation, renew_at, cap_at };
+        Lease { leases: Arc::clone(self), entry: self.entries().insert(entry) }
     }
 
     /// Runs for ever.
@@ -76,7 +68,7 @@ impl Leases {
             tokio::select! {
                 biased;
                 _ = tick.tick() => {
-                    renewals.extend(self.due().into_iter().map(|(number, entry)| self.renew(number, entry)));
+                    renewals.extend(self.due().into_iter().map(|(key, entry)| self.renew(key, entry)));
                 }
                 Some(()) = renewals.next(), if !renewals.is_empty() => {}
             }
@@ -84,45 +76,45 @@ impl Leases {
     }
 
     /// Those whose time has come, a third of their length after the last renewal.
-    fn due(&self) -> Vec<(u64, Entry)> {
+    fn due(&self) -> Vec<(DefaultKey, Entry)> {
         let now = Instant::now();
         let mut due = Vec::new();
-        self.table().entries.retain(|number, entry| {
+        self.entries().retain(|key, entry| {
             if entry.cap_at.is_some_and(|cap| cap <= now) {
                 entry.cancellation.trip(Cancelled::LeaseLost);
                 return false;
             }
             if entry.renew_at <= now {
                 entry.renew_at = from_now(self.length / 3);
-                due.push((*number, entry.clone()));
+                due.push((key, entry.clone()));
             }
             true
         });
         due
     }
 
-    async fn renew(&self, number: u64, entry: Entry) {
-        let renewed = in_time(self.store.extend(&entry.id, &entry.token, self.length)).await;
-        let mut table = self.table();
+    async fn renew(&self, key: DefaultKey, entry: Entry) {
+        let renewed = in_time((*self.store).extend(&entry.id, &entry.token, self.length)).await;
+        let mut entries = self.entries();
         match renewed {
             Ok(Written::Applied) => {}
             // The claim may have ended meanwhile by its owner's own hand: then it is not lost.
             Ok(Written::Fenced) => {
-                if let Some(lost) = table.entries.remove(&number) {
+                if let Some(lost) = entries.remove(key) {
                     lost.cancellation.trip(Cancelled::LeaseLost);
                 }
             }
             // While the store is down nobody else can claim either: ask again at the next tick.
             Err(_) => {
-                if let Some(entry) = table.entries.get_mut(&number) {
+                if let Some(entry) = entries.get_mut(key) {
                     entry.renew_at = Instant::now();
                 }
             }
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, SlotMap<DefaultKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,7 +122,7 @@ impl Lease {
     /// Lifts the cap: the attempt has ended, and what is left to do may wait for as long as an
     /// outage lasts.
     pub(crate) fn uncap(&self) {
-        if let Some(entry) = self.leases.table().entries.get_mut(&self.number) {
+        if let Some(entry) = self.leases.entries().get_mut(self.entry) {
             entry.cap_at = None;
         }
     }
@@ -138,6 +130,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.table().entries.remove(&self.number);
+        self.leases.entries().remove(self.entry);
     }
 }

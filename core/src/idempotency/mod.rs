@@ -42,7 +42,7 @@ impl Held {
 
     /// Makes one write with this claim's token.
     pub(crate) async fn write(&self, end: &End) -> Result<Written, StoreError> {
-        let (store, id, token) = (&self.store, &self.id, &self.token);
+        let (store, id, token) = (&*self.store, &self.id, &self.token);
         match end {
             End::Complete => store.complete(id, token).await,
             End::Fail { after, note } => store.fail(id, token, *after, note).await,

@@ -84,7 +84,8 @@ impl DeadLetters {
                 Err(_) => format!("not confirmed within {CALL_DEADLINE:?}").into(),
             };
             tracing::debug!(destination = %self.destination, %error, "no dead letter");
-            outage.get_or_insert_with(|| self.room.health().outage("dead letters"));
+            let down = || self.room.health().outage_by("dead letters", Some(&*error));
+            outage.get_or_insert_with(down);
             probe += 1;
             let pause = tokio::time::sleep(self.room.pause(probe));
             self.room.wait(delivery, pause).await?;

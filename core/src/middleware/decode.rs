@@ -23,7 +23,7 @@ impl<C: Codec<M>, M: Send + 'static> Middleware for Decode<C, M> {
         delivery.recorded = false;
         let examined = std::panic::catch_unwind(AssertUnwindSafe(|| self.examine(delivery)));
         match examined {
-            Ok(Ok(Some(message))) => delivery.decoded = Some(Box::new(message)),
+            Ok(Ok(Some(message))) => delivery.decoded.put(message),
             Ok(Ok(None)) => return Outcome::Ignored,
             Ok(Err(failure)) => return self.decider.decide(delivery, Box::new(failure)),
             Err(payload) => {

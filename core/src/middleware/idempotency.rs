@@ -92,12 +92,12 @@ impl<M: 'static> Idempotency<M> {
     ) -> Result<Grant, Outcome> {
         let digest = Digest::of(delivery.original.as_ref());
         let claim = Claim::new(id.clone(), digest, memory.lease, memory.retention);
+        // The store itself: its `Arc` is a store too, whose calls would each be boxed once more.
+        let store = &*memory.store;
         let mut rearmed = false;
         loop {
-            let answer = self
-                .room
-                .persist(delivery, Patience::WhileHeld, || memory.store.claim(&claim))
-                .await;
+            let answer =
+                self.room.persist(delivery, Patience::WhileHeld, || store.claim(&claim)).await;
             match answer.map_err(|error| self.not_claimed(delivery, error))? {
                 Answer::Granted(grant) => return Ok(grant),
                 Answer::Done => return Err(Outcome::Duplicate(Ended::Done)),
@@ -111,7 +111,7 @@ impl<M: 'static> Idempotency<M> {
                 // A dead letter that was moved back or redriven: it asks to run again, once.
                 Answer::Dead { fence } if !rearmed && Story::fence_of(delivery) == Some(fence) => {
                     rearmed = true;
-                    let rearm = || memory.store.rearm(id, Some(fence));
+                    let rearm = || store.rearm(id, Some(fence));
                     let written = self.room.persist(delivery, Patience::WhileHeld, rearm).await;
                     let _ = written.map_err(|error| self.not_claimed(delivery, error))?;
                 }
@@ -136,37 +136,46 @@ impl<M: 'static> Idempotency<M> {
         if let Some(held) = &delivery.held {
             held.attempt_ended();
         }
-        let transaction = delivery.transaction.take();
+        let failed = matches!(outcome, Outcome::Retry { .. } | Outcome::Reject { .. });
+        let ended = !failed && !matches!(outcome, Outcome::Release { .. });
+        if ended && let Some(transaction) = delivery.transaction.take() {
+            let committed = in_time(transaction.complete()).await;
+            return self.committed(delivery, committed, outcome).await;
+        }
+        let outcome = match roll_back(delivery).await {
+            Err(error) if failed => {
+                tracing::debug!(%error, "an outage broke the attempt");
+                broken_by_outage()
+            }
+            _ => outcome,
+        };
         let end = match &outcome {
             Outcome::Retry { after, failure } => {
                 End::Fail { after: *after, note: Note::new(failure.summary()) }
             }
             Outcome::Release { .. } => End::Release,
             // The claim stays open, and renewed, until the dead letter is confirmed.
-            Outcome::Reject { .. } => {
-                if let Some(transaction) = transaction {
-                    transaction.roll_back().await;
-                }
-                return outcome;
-            }
-            _ => match transaction {
-                None => End::Complete,
-                Some(transaction) => {
-                    let committed = in_time(transaction.complete()).await;
-                    return self.committed(delivery, committed, outcome).await;
-                }
-            },
+            Outcome::Reject { .. } => return outcome,
+            _ => End::Complete,
         };
-        if let Some(transaction) = transaction {
-            transaction.roll_back().await;
-        }
+        self.end(delivery, end, outcome, Cancelled::LeaseLost.into()).await
+    }
+
+    /// Ends the claim; `fenced` is why the message is released if it was not held any more.
+    async fn end(
+        &self,
+        delivery: &mut Delivery,
+        end: End,
+        outcome: Outcome,
+        fenced: Cause,
+    ) -> Outcome {
         let Some(held) = delivery.held.take() else { return outcome };
         match self.room.end(delivery, &held, end).await {
             Ok(Written::Applied) => {
                 delivery.recorded = true;
                 outcome
             }
-            Ok(Written::Fenced) => Outcome::release(Cancelled::LeaseLost.into()),
+            Ok(Written::Fenced) => Outcome::release(fenced),
             Err(_) => Outcome::release(Cause::Unknown),
         }
     }
@@ -187,10 +196,10 @@ impl<M: 'static> Idempotency<M> {
                 delivery.held = None;
                 Outcome::release(Cancelled::LeaseLost.into())
             }
-            // Whether it committed is not known: the record will say, to the next delivery.
+            // Whether it committed is not known. If it did not, the attempt is given back; if it
+            // did, this is fenced, and the record says so to the next delivery.
             Err(StoreError::Unavailable(_)) => {
-                delivery.held = None;
-                Outcome::release(Cause::Unknown)
+                self.end(delivery, End::Release, broken_by_outage(), Cause::Unknown).await
             }
             Err(error) => {
                 let kind = match error {
@@ -208,9 +217,7 @@ impl<M: 'static> Idempotency<M> {
 /// Ends the claim of an attempt that never came back here: a layer outside panicked, or dropped what
 /// is inside. It counts as failed.
 pub(super) async fn end_what_was_left(room: &Room, delivery: &mut Delivery) {
-    if let Some(transaction) = delivery.transaction.take() {
-        transaction.roll_back().await;
-    }
+    let _ = roll_back(delivery).await;
     if let Some(held) = delivery.held.take() {
         let note = Note::new("a layer outside gave the attempt up");
         // What cannot be written down ends with its lease.
@@ -218,10 +225,21 @@ pub(super) async fn end_what_was_left(room: &Room, delivery: &mut Delivery) {
     }
 }
 
+async fn roll_back(delivery: &mut Delivery) -> Result<(), StoreError> {
+    match delivery.transaction.take() {
+        Some(transaction) => transaction.roll_back().await,
+        None => Ok(()),
+    }
+}
+
+fn broken_by_outage() -> Outcome {
+    Outcome::release(Cause::Unavailable("store".into()))
+}
+
 fn identify<M: 'static>(memory: &Memory<M>, delivery: &mut Delivery) -> Result<RecordId, Failure> {
     let raw = std::panic::catch_unwind(AssertUnwindSafe(|| memory.key.extract(delivery)))
         .map_err(|payload| Failure::panicked("the dedup key function", payload))?;
-    let named = raw.and_then(|raw| Some((Key::new(raw.clone())?, raw)));
+    let named = raw.and_then(|raw| Some((Key::new(&raw)?, raw)));
     let (key, raw) = named.ok_or_else(|| {
         let text = format!("dedup_key: {:?} gave no key, or an empty one", memory.key);
         Failure::new(FailureKind::NoDedupKey, text)

@@ -12,9 +12,8 @@ pub(crate) struct Invoke<H, C> {
 
 impl<H: Handler, C: Codec<H::Message>> Process for Invoke<H, C> {
     async fn run(&self, delivery: &mut Delivery) -> Outcome {
-        let decoded = delivery.decoded.take().and_then(|any| any.downcast::<H::Message>().ok());
-        let message = match decoded {
-            Some(message) => *message,
+        let message = match delivery.decoded.take() {
+            Some(message) => message,
             // A layer inside ran the rest twice: the first run has used the message up.
             None => match decode::<H::Message, C>(&self.codec, delivery) {
                 Ok(message) => message,

@@ -1,6 +1,11 @@
 //! Ends an attempt that takes too long, or that has been cancelled.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use crate::{Cancelled, Delivery, Failure, FailureKind, Middleware, Outcome, Process};
 
@@ -15,13 +20,29 @@ impl Middleware for Timeout {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         let cancellation = delivery.cancellation().clone();
         let mut attempt = pin!(next.run(delivery));
-        let reason = tokio::select! {
-            biased;
-            // First: what a cancelled handler ends with says nothing about its message.
-            reason = cancellation.cancelled() => reason,
-            outcome = &mut attempt => return outcome,
-            () = tokio::time::sleep(self.limit) => {
-                let text = format!("the handler did not end within the timeout of {:?}", self.limit);
+        // Begins when the attempt first waits: one that never does needs no timer.
+        let mut stopped = pin!(async {
+            tokio::select! {
+                biased;
+                reason = cancellation.cancelled() => Some(reason),
+                () = tokio::time::sleep(self.limit) => None,
+            }
+        });
+        let ended = poll_fn(|cx| {
+            // Asked first: what a cancelled handler ends with says nothing about its message.
+            if cancellation.reason().is_none()
+                && let Poll::Ready(outcome) = attempt.as_mut().poll(cx)
+            {
+                return Poll::Ready(Ok(outcome));
+            }
+            stopped.as_mut().poll(cx).map(Err)
+        });
+        let reason = match ended.await {
+            Ok(outcome) => return outcome,
+            Err(Some(reason)) => reason,
+            Err(None) => {
+                let text =
+                    format!("the handler did not end within the timeout of {:?}", self.limit);
                 return Outcome::failed(Failure::new(FailureKind::TimedOut, text));
             }
         };

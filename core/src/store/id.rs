@@ -1,6 +1,10 @@
 //! The names of a record: its scope and its key.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -57,8 +61,12 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
 
 /// A dedup key of any length and any bytes, in at most 64 bytes: short ones as they are, long ones
 /// as a tagged SHA-256. `Debug` shows its length only: a key may be personal.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(Bytes);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Zero from `length` on, so that keys compare as their bytes do.
+    bytes: [u8; Self::MAX],
+    length: u8,
+}
 
 impl Key {
     /// Longest key, in bytes.
@@ -68,35 +76,39 @@ impl Key {
     const TAG: &[u8] = b"sha256:";
 
     /// The key of these bytes; `None` for an empty one.
-    pub fn new(raw: impl Into<Bytes>) -> Option<Self> {
-        let raw = raw.into();
-        if raw.is_empty() {
-            return None;
-        }
+    pub fn new(raw: impl AsRef<[u8]>) -> Option<Self> {
+        let raw = raw.as_ref();
         if raw.len() <= Self::MAX && !raw.starts_with(Self::TAG) {
-            return Some(Self(raw));
+            return Self::stored(raw);
         }
-        let mut tagged = Self::TAG.to_vec();
-        tagged.extend_from_slice(&Sha256::digest(&raw));
-        Some(Self(tagged.into()))
+        Self::stored([Self::TAG, &Sha256::digest(raw)].concat())
     }
 
     /// A key from its [bytes](Key::as_bytes), as a store or a dead letter holds them. `None` if no
     /// key has these.
-    pub fn stored(bytes: impl Into<Bytes>) -> Option<Self> {
-        let bytes = bytes.into();
-        (1..=Self::MAX).contains(&bytes.len()).then_some(Self(bytes))
+    pub fn stored(stored: impl AsRef<[u8]>) -> Option<Self> {
+        let stored = stored.as_ref();
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..stored.len())?.copy_from_slice(stored);
+        let length = u8::try_from(stored.len()).ok().filter(|length| *length > 0)?;
+        Some(Self { bytes, length })
     }
 
     /// The bytes that identify the record.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({} bytes)", self.0.len())
+        write!(f, "Key({} bytes)", self.length)
     }
 }
 
@@ -145,10 +157,19 @@ mod tests {
     fn long_keys_become_digests_that_no_short_key_can_equal() {
         let long = Key::new(vec![7; 65]).unwrap();
         assert!(long.as_bytes().len() <= Key::MAX);
-        let forged = Key::new(long.as_bytes().to_vec()).unwrap();
+        let forged = Key::new(long.as_bytes()).unwrap();
         assert_ne!(forged, long);
         assert_eq!(Key::new(vec![7; 64]).unwrap().as_bytes(), [7; 64]);
         assert_eq!(Key::new(""), None);
+        assert_eq!(Key::stored([7; 65]), None);
+    }
+
+    #[test]
+    fn keys_compare_as_their_bytes_do() {
+        let mut keys = ["b", "a\0", "a", "ab", "\u{ff}"].map(|raw| Key::new(raw).unwrap());
+        keys.sort();
+        assert!(keys.is_sorted_by_key(|key| key.as_bytes().to_vec()));
+        assert_ne!(Key::new("a"), Key::new("a\0"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     any::Any,
-    collections::BTreeSet,
+    cmp::Reverse,
+    collections::BinaryHeap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,13 +13,17 @@ use std::{
 
 use async_trait::async_trait;
 use dashmap::{DashMap, Entry};
+use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
 use super::{
     Answer, Claim, Digest, Grant, Lent, Note, Owner, Record, RecordId, State, Store, StoreError,
     Token, Written,
 };
-use crate::{clock::from_now, delivery::History};
+use crate::{
+    clock::{from_now, later},
+    delivery::History,
+};
 
 /// A [`Store`] in memory that obeys every rule of the contract. Clones share their records.
 ///
@@ -28,9 +33,10 @@ pub struct MemoryStore(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    rows: DashMap<RecordId, Row>,
-    /// Ended rows by the time at which they expire, so that reaping costs what it removes.
-    expiry: Mutex<BTreeSet<(Instant, RecordId)>>,
+    rows: DashMap<RecordId, Row, RandomState>,
+    /// When ended rows expire, the next first, so that reaping costs what it removes. A row that has
+    /// begun anew since, and will expire at another time, is told by its own.
+    expiry: Mutex<BinaryHeap<Reverse<(Instant, RecordId)>>>,
     fence: AtomicU64,
 }
 
@@ -93,11 +99,16 @@ impl Store for MemoryStore {
         true
     }
 
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
         let now = Instant::now();
+        let until = later(now, claim.lease);
         let mut row = match self.0.rows.entry(claim.id.clone()) {
             Entry::Vacant(free) => {
-                let row = free.insert(Row::new(claim, self.0.next_fence()));
+                let row = free.insert(Row::new(claim, until, self.0.next_fence()));
                 return Ok(Answer::Granted(row.grant()));
             }
             Entry::Occupied(row) => row.into_ref(),
@@ -108,7 +119,7 @@ impl Store for MemoryStore {
         }
         match row.phase {
             Phase::InProgress { .. } if row.owner == claim.owner => {
-                row.phase = Phase::InProgress { until: from_now(claim.lease) };
+                row.phase = Phase::InProgress { until };
                 return Ok(Answer::Granted(row.grant()));
             }
             Phase::InProgress { until } if until > now => return Ok(Answer::Busy(until - now)),
@@ -119,14 +130,13 @@ impl Store for MemoryStore {
                 if expires > now {
                     return Ok(Answer::Done);
                 }
-                self.0.forget_expiry(expires, &claim.id);
-                *row = Row::new(claim, self.0.next_fence());
+                *row = Row::new(claim, until, self.0.next_fence());
                 return Ok(Answer::Granted(row.grant()));
             }
             Phase::Dead { .. } => return Ok(Answer::Dead { fence: row.fence }),
             Phase::InProgress { .. } | Phase::Failed { .. } => {}
         }
-        row.phase = Phase::InProgress { until: from_now(claim.lease) };
+        row.phase = Phase::InProgress { until };
         row.owner = claim.owner;
         row.fence = self.0.next_fence();
         row.attempts = row.attempts.saturating_add(1);
@@ -181,11 +191,10 @@ impl Store for MemoryStore {
 
     async fn rearm(&self, id: &RecordId, fence: Option<u64>) -> Result<Written, StoreError> {
         let Some(mut row) = self.0.rows.get_mut(id) else { return Ok(Written::Fenced) };
-        let Phase::Dead { expires } = row.phase else { return Ok(Written::Fenced) };
+        let Phase::Dead { .. } = row.phase else { return Ok(Written::Fenced) };
         if fence.is_some_and(|fence| fence != row.fence) {
             return Ok(Written::Fenced);
         }
-        self.0.forget_expiry(expires, id);
         row.phase = Phase::Failed { not_before: Instant::now() };
         row.attempts = 0;
         row.redrives += 1;
@@ -207,16 +216,13 @@ impl Store for MemoryStore {
 
     async fn reap(&self, limit: usize) -> Result<usize, StoreError> {
         let now = Instant::now();
-        let due: Vec<_> = {
-            let expiry = self.0.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-            expiry.iter().take_while(|(at, _)| *at <= now).take(limit).cloned().collect()
-        };
         let mut removed = 0;
-        for (at, id) in due {
-            self.0.forget_expiry(at, &id);
+        while removed < limit
+            && let Some((at, id)) = self.0.next_expired(now)
+        {
             let expired = |_: &RecordId, row: &Row| {
                 matches!(row.phase,
-                Phase::Done { expires } | Phase::Dead { expires } if expires <= now)
+                Phase::Done { expires } | Phase::Dead { expires } if expires == at)
             };
             removed += usize::from(self.0.rows.remove_if(&id, expired).is_some());
         }
@@ -272,7 +278,9 @@ impl Lent for MemoryTransaction {
         self
     }
 
-    async fn roll_back(self: Box<Self>) {}
+    async fn roll_back(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl Inner {
@@ -311,20 +319,24 @@ impl Inner {
             let expires = from_now(row.retention);
             end(row, expires);
             let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-            expiry.insert((expires, id.clone()));
+            expiry.push(Reverse((expires, id.clone())));
         })
     }
 
-    fn forget_expiry(&self, expires: Instant, id: &RecordId) {
+    fn next_expired(&self, now: Instant) -> Option<(Instant, RecordId)> {
         let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        expiry.remove(&(expires, id.clone()));
+        let Reverse((at, _)) = expiry.peek()?;
+        if *at > now {
+            return None;
+        }
+        expiry.pop().map(|Reverse(next)| next)
     }
 }
 
 impl Row {
-    fn new(claim: &Claim, fence: u64) -> Self {
+    fn new(claim: &Claim, until: Instant, fence: u64) -> Self {
         Self {
-            phase: Phase::InProgress { until: from_now(claim.lease) },
+            phase: Phase::InProgress { until },
             fence,
             owner: claim.owner,
             attempts: 1,

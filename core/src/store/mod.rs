@@ -46,11 +46,17 @@ pub use self::{
 use crate::broker::BoxError;
 
 /// A durable memory of records. See the [module](self) for their life.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Whether [`Store::lend`] lends a transaction.
     fn lends_transactions(&self) -> bool {
         false
+    }
+
+    /// Whether the records outlive the process, and other processes see them.
+    fn is_durable(&self) -> bool {
+        true
     }
 
     /// Takes a record for one attempt, and counts the attempt, durably, before it runs (P6).
@@ -117,9 +123,13 @@ pub trait Lent: Send {
     /// The transaction as the handler knows it: itself, or the one that it wraps.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 
-    /// Rolls everything back. Must not fail: what cannot be rolled back by words is rolled back by
-    /// closing the connection.
-    async fn roll_back(self: Box<Self>);
+    /// Rolls everything back, whatever it answers: what cannot be rolled back by words is rolled
+    /// back by closing the connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the transaction was lost before: whatever the attempt failed
+    /// of, an outage broke it, and it is given back (P8).
+    async fn roll_back(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// A store's answer to a claim.

@@ -12,6 +12,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).lends_transactions()
     }
 
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
         (**self).claim(claim).await
     }

@@ -19,7 +19,7 @@ fn done(begun: &Ledger) -> impl Handler<Message = Order> + use<> {
 
 fn record(key: &str) -> RecordId {
     let scope = Scope::new("test.orders", "test", 0).unwrap();
-    RecordId::new(scope, Key::new(key.to_owned()).unwrap())
+    RecordId::new(scope, Key::new(key).unwrap())
 }
 
 #[tokio::test(start_paused = true)]

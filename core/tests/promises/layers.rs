@@ -1,6 +1,6 @@
 //! The user's own layers: where they stand, and what they may do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use steadfast::{
     Cancelled, Cause, Delivery, Failure, FailureKind, Middleware, Next, Outcome, Process, Reason,
@@ -86,6 +86,31 @@ async fn a_function_is_a_layer_and_can_lend_to_the_handler() {
     let _running = broker.start(layered.build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
     assert_eq!(seen.entries(), ["42"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_may_be_left_out_or_shared() {
+    let broker = broker_with(&["a"]);
+    let seen = Ledger::default();
+    let shared = Arc::new(Count(seen.clone(), "shared"));
+    let layered = consumer(fine())
+        .outer(Arc::clone(&shared))
+        .outer(None::<Count>)
+        .inner(Some(Count(seen.clone(), "there")))
+        .inner(shared);
+    let _running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(
+        seen.entries(),
+        [
+            "shared in",
+            "there in",
+            "shared in",
+            "shared out done",
+            "there out done",
+            "shared out done",
+        ]
+    );
 }
 
 struct Panics {
@@ -269,5 +294,31 @@ async fn a_panic_whose_payload_panics_in_its_destructor_is_survived() {
         broker.settled(SOURCE).await;
         assert_eq!(broker.dead_letters(DEAD).len(), usize::from(inner));
         running.stop().await.unwrap();
+    }
+}
+
+async fn twice(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    let first = next.run(delivery).await;
+    assert_eq!(first.name(), "done");
+    next.run(delivery).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_run_of_an_outer_layer_is_another_delivery_and_of_an_inner_one_the_same_attempt()
+{
+    for inner in [true, false] {
+        let broker = broker_with(&["a"]);
+        let (handled, seen) = (Ledger::default(), Ledger::default());
+        let handler = Record { begun: handled.clone(), then: |_, _| async { Ok(()) } };
+        let layered = consumer(handler)
+            .store(MemoryStore::new())
+            .dedup_key(by_id())
+            .outer(Count(seen.clone(), "o"))
+            .outer((!inner).then(|| from_fn(twice)))
+            .inner(inner.then(|| from_fn(twice)));
+        let _running = broker.start(layered.build(broker.clone()).unwrap());
+        broker.settled(SOURCE).await;
+        let (runs, ended) = if inner { (2, "o out done") } else { (1, "o out duplicate") };
+        assert_eq!((handled.count("a"), seen.entries()[1].as_str()), (runs, ended));
     }
 }

@@ -15,6 +15,7 @@ mod picky;
 mod redrive;
 mod refused;
 mod retries;
+mod sessions;
 mod shutdown;
 mod slow;
 mod support;

@@ -65,6 +65,21 @@ async fn the_messages_of_a_key_wait_for_its_retry_and_other_keys_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_messages_of_a_partition_wait_for_each_other_whatever_their_keys() {
+    let broker = MockBroker::new().ordered();
+    publish(&broker, &["a", "b", "c"], 3);
+    let effects = Ledger::default();
+    let ordered = consumer(failing_once(&["b.1"], &effects))
+        .ordered_by(OrderedBy::Partition)
+        .retry(Retry::with_backoff(Backoff::fixed(WAIT)));
+    let _running = broker.start(ordered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    let expected: Vec<_> =
+        (0..3).flat_map(|n| ["a", "b", "c"].map(|key| format!("{key}.{n}"))).collect();
+    assert_eq!(effects.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_beyond_its_share_pauses_intake() {
     let broker = MockBroker::new().ordered();
     let effects = Ledger::default();

@@ -54,6 +54,44 @@ async fn a_store_that_is_down_starts_no_attempt_and_dead_letters_nothing() {
     assert!(health.is_ready());
 }
 
+/// Runs one message whose first attempt loses the store in the middle of its transaction, and
+/// returns by which attempts it was run.
+async fn attempts_with_an_outage_in_the_first(then: Result<(), HandlerError>) -> Vec<String> {
+    let broker = broker_with(&["a"]);
+    let store = FaultyStore::new(MemoryStore::new());
+    let attempts = Ledger::default();
+    let first = std::sync::Mutex::new(Some(then));
+    let handler = {
+        let (store, attempts) = (store.clone(), attempts.clone());
+        move |_: Order, attempt: u32| {
+            attempts.add(attempt);
+            let first = first.lock().unwrap().take();
+            ready(first.map_or(Ok(()), |then| {
+                store.take_down();
+                then
+            }))
+        }
+    };
+    let handler = Record { begun: Ledger::default(), then: handler };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id()).transactional();
+    let consumer = stored.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    down(&health, "store").await;
+    store.bring_up();
+    broker.settled(SOURCE).await;
+    broker.dead_letters(DEAD).expect_none();
+    attempts.entries()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_breaks_a_transaction_uses_up_no_attempt() {
+    for then in [Ok(()), Err(failure("connection reset")), Err(HandlerError::permanent("reset"))] {
+        let said = format!("{then:?}");
+        assert_eq!(attempts_with_an_outage_in_the_first(then).await, ["1", "1"], "{said}");
+    }
+}
+
 /// Runs 200 messages through an outage of what the handler calls, and returns how many attempts
 /// were made during it.
 async fn dependency_outage(

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use steadfast::{
-    Backoff, BreakerPolicy, Consumer, DedupKey, Findings, Handler, OrderedBy, Retry, RunError,
-    Shutdown, handler_fn, store::MemoryStore,
+    Backoff, BreakerPolicy, Consumer, DedupKey, Finding, Findings, Handler, OrderedBy, Retry,
+    RunError, Severity, Shutdown, handler_fn, store::MemoryStore,
 };
 use steadfast_mock::MockBroker;
 
@@ -17,11 +17,18 @@ fn handler() -> impl Handler<Message = Order> {
 #[track_caller]
 fn refused<H: Handler<Message = Order>>(builder: Plain<H>, setting: &str) -> Findings {
     let findings = builder.build(MockBroker::new()).expect_err(setting);
-    let settings: Vec<_> = findings.0.iter().map(|finding| finding.setting).collect();
-    assert_eq!(settings, [setting]);
-    let finding = &findings.0[0];
+    let [finding] = errors(&findings)[..] else { panic!("{setting}: {findings}") };
+    assert_eq!(finding.setting, setting);
     assert!(!finding.found.is_empty() && !finding.needed.is_empty() && !finding.why.is_empty());
     findings
+}
+
+fn errors(findings: &Findings) -> Vec<&Finding> {
+    findings.0.iter().filter(|finding| finding.severity == Severity::Error).collect()
+}
+
+fn rules(findings: &Findings) -> Vec<&'static str> {
+    findings.0.iter().map(|finding| finding.rule).collect()
 }
 
 #[tokio::test]
@@ -52,6 +59,8 @@ async fn each_setting_that_does_not_fit_is_named() {
     refused(consumer(handler()).dedup_key(by_id()), "store");
     refused(plain().transactional(), "transactional");
     refused(plain().stalled_after(Duration::from_millis(999)), "stalled_after");
+    refused(plain().acknowledge("single-atempt"), "acknowledge");
+    refused(plain().acknowledge("no-source"), "acknowledge");
 }
 
 #[tokio::test]
@@ -63,15 +72,38 @@ async fn everything_that_does_not_fit_is_told_at_once() {
     }
 }
 
+#[tokio::test]
+async fn beside_an_error_the_warnings_are_told_that_nobody_acknowledged() {
+    let careless = || {
+        let stored = consumer(handler()).store(MemoryStore::new()).dedup_key(by_id());
+        stored.drain(Duration::from_secs(60)).concurrency(0).max_in_flight(1)
+    };
+    let findings = careless().build(MockBroker::new()).unwrap_err();
+    assert_eq!(rules(&findings), ["no-concurrency", "long-drain", "forgetful-store"]);
+    assert!(findings.to_string().contains("better a durable store"), "{findings}");
+    let knowing = careless().acknowledge("long-drain").acknowledge("forgetful-store");
+    assert_eq!(rules(&knowing.build(MockBroker::new()).unwrap_err()), ["no-concurrency"]);
+}
+
+async fn findings_at_start<H: Handler<Message = Order>>(
+    builder: Plain<H>,
+    broker: MockBroker,
+) -> Findings {
+    let run = builder.build(broker).unwrap().run(Shutdown::new());
+    match tokio::time::timeout(Duration::from_secs(3600), run).await.expect("an end") {
+        Err(RunError::Misconfigured(findings)) => findings,
+        ended => panic!("{ended:?}"),
+    }
+}
+
 async fn refused_at_start<H: Handler<Message = Order>>(
     builder: Plain<H>,
     broker: MockBroker,
     setting: &str,
 ) {
-    let run = builder.build(broker).unwrap().run(Shutdown::new());
-    let ended = tokio::time::timeout(Duration::from_secs(3600), run).await.expect(setting);
-    let Err(RunError::Misconfigured(findings)) = ended else { panic!("{setting}: {ended:?}") };
-    assert_eq!(findings.0[0].setting, setting);
+    let findings = findings_at_start(builder, broker).await;
+    let [finding] = errors(&findings)[..] else { panic!("{setting}: {findings}") };
+    assert_eq!(finding.setting, setting);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,11 +123,33 @@ async fn what_the_broker_cannot_do_is_refused_when_it_starts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_source_ends_the_run_with_words() {
+async fn all_that_the_broker_cannot_do_is_told_at_once() {
+    let broker = MockBroker::new().without_stable_ids().delivery_limit(4);
+    let asks = consumer(handler()).store(MemoryStore::new()).dedup_key(DedupKey::MessageId);
+    let findings = findings_at_start(asks.ordered_by(OrderedBy::Key), broker).await;
+    let [one, two, three] = errors(&findings)[..] else { panic!("{findings}") };
+    let rules = [one.rule, two.rule, three.rule];
+    assert_eq!(rules, ["unstable-message-ids", "unordered-source", "delivery-limit"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_destination_hides_nothing_of_the_source() {
     let broker = MockBroker::new().strict_topics();
+    broker.create_topic("orders");
+    let findings = findings_at_start(consumer(handler()).ordered_by(OrderedBy::Key), broker).await;
+    assert_eq!(rules(&findings), ["no-destination", "unordered-source"]);
+    assert!(findings.to_string().contains("dead_letter is \"orders.dead\" ("), "{findings}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_source_and_a_missing_destination_are_told_at_once() {
+    let broker = MockBroker::new().strict_topics();
+    let findings = findings_at_start(consumer(handler()), broker.clone()).await;
+    assert_eq!(rules(&findings), ["no-subscription", "no-destination"]);
     broker.create_topic("orders.dead");
-    let ended = consumer(handler()).build(broker).unwrap().run(Shutdown::new()).await;
-    assert!(ended.unwrap_err().to_string().contains("orders"));
+    let findings = findings_at_start(consumer(handler()), broker).await;
+    assert_eq!(rules(&findings), ["no-subscription"]);
+    assert!(findings.to_string().contains("source is \"orders\" ("), "{findings}");
 }
 
 #[tokio::test(start_paused = true)]

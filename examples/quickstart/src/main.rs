@@ -1,6 +1,6 @@
 //! The smallest consumer that bears duplicates, failures and broken messages.
 
-use steadfast::{Consumer, Context, DedupKey, Handler, HandlerError, Message, store::MemoryStore};
+use steadfast::{Consumer, Context, Handler, HandlerError, Message, store::MemoryStore};
 use steadfast_mock::MockBroker;
 
 #[derive(serde::Deserialize)]
@@ -9,6 +9,15 @@ struct Order {
     cents: u64,
 }
 
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+    dedup_key = "id",
+    retry(max_attempts = 5, backoff = exponential("200ms", "30s"))
+)]
 struct ChargeCard;
 
 impl Handler for ChargeCard {
@@ -24,13 +33,7 @@ impl Handler for ChargeCard {
 }
 
 fn consumer(broker: &MockBroker) -> Result<Consumer, steadfast::Findings> {
-    Consumer::builder("billing.charge-card", ChargeCard)
-        .source("orders")
-        .group("billing")
-        .dead_letter("orders.dead")
-        .store(MemoryStore::new())
-        .dedup_key(DedupKey::of(|order: &Order| order.id.clone()))
-        .build(broker.clone())
+    Consumer::of(ChargeCard).store(MemoryStore::new()).build(broker.clone())
 }
 
 #[tokio::main]

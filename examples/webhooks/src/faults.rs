@@ -1,8 +1,8 @@
 //! What goes wrong at the broker and at the store, by seed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use steadfast::store::MemoryStore;
+use steadfast::store::Store;
 use steadfast_mock::{Chaos, FaultyStore, MockBroker};
 
 /// How long the broker waits for an ack before it delivers again: short, so that lost acks show.
@@ -24,9 +24,15 @@ pub(crate) fn broker(seed: u64) -> MockBroker {
 }
 
 /// Now and then breaks all connections, fails a settlement, and loses a reply of the store.
-pub(crate) fn strike(sent: u64, broker: &MockBroker, store: &FaultyStore<MemoryStore>) {
+pub(crate) fn strike(
+    sent: u64,
+    embedded: Option<&MockBroker>,
+    store: &FaultyStore<Arc<dyn Store>>,
+) {
     if sent % STRIKES == FIRST_STRIKE {
-        broker.faults().fail_settles(1).disconnect();
+        if let Some(broker) = embedded {
+            broker.faults().fail_settles(1).disconnect();
+        }
         store.lose_replies(1);
     }
 }

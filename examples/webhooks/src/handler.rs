@@ -3,7 +3,7 @@
 use std::{panic, sync::Arc};
 
 use serde::Deserialize;
-use steadfast::{Context, Handler, HandlerError, Message, store::MemoryTransaction};
+use steadfast::{Context, Handler, HandlerError, Message};
 
 use crate::{
     ledger::Ledger,
@@ -51,12 +51,7 @@ impl Handler for WriteDown {
             Trouble::Hangs if cx.attempt() == 1 => std::future::pending().await,
             _ => {}
         }
-        let ledger = Arc::clone(&self.ledger);
-        let transaction = cx
-            .lent::<MemoryTransaction>()
-            .ok_or_else(|| HandlerError::permanent("the store lends no transaction"))?;
-        transaction.effect(move || ledger.append(number));
-        Ok(())
+        self.ledger.write(number, cx).await
     }
 }
 

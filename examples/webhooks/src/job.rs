@@ -3,32 +3,28 @@
 use std::{error::Error, io, pin::pin, sync::Arc, time::Duration};
 
 use steadfast::{
-    Backoff, Consumer, DedupKey, Findings, Raw, Retry, Shutdown, broker::Broker, run_all,
-    store::MemoryStore,
+    Backoff, Consumer, DedupKey, Findings, Raw, Retry, Shutdown, run_all, store::Store,
 };
-use steadfast_mock::{FaultyStore, MockBroker, middleware::FailRandomly};
+use steadfast_mock::{FaultyStore, middleware::FailRandomly};
 use tokio::sync::mpsc;
 
 use crate::{
     audit::{Audit, Shown},
+    broker::{self, ChosenBroker, Topics},
     cli::Options,
-    faults,
     handler::{WriteDown, wants},
     input::{InputError, Webhook, Webhooks},
     ledger::Ledger,
     manifest::Manifest,
     plan::{DELIVERY, Plan},
+    progress::Progress,
     publish::publish_all,
+    store::{self, ChosenStore},
     tally::{CountAttempts, CountDeliveries, Tally},
+    watch::Watch,
 };
 
-/// The topic that webhooks are published to.
-pub(crate) const SOURCE: &str = "webhooks";
-const DEAD: &str = "webhooks.dead";
 const GROUP: &str = "webhooks";
-/// How long a record is remembered: much longer than a copy stays in the broker, even if the process
-/// is stopped for a while, and short enough to bound the memory of a very long run.
-const RETENTION: Duration = Duration::from_secs(300);
 /// How many dead letters `--dead-letters` shows.
 const SHOWN: usize = 50;
 /// How many webhooks are read ahead.
@@ -38,9 +34,11 @@ const READ_AHEAD: usize = 64;
 pub(crate) struct Job {
     pub(crate) options: Options,
     pub(crate) plan: Plan,
-    pub(crate) broker: MockBroker,
-    pub(crate) store: FaultyStore<MemoryStore>,
+    pub(crate) topics: Topics,
+    pub(crate) broker: ChosenBroker,
+    pub(crate) store: FaultyStore<Arc<dyn Store>>,
     pub(crate) ledger: Arc<Ledger>,
+    retention: Duration,
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) shown: Arc<Shown>,
@@ -57,31 +55,53 @@ pub(crate) enum End {
 }
 
 impl Job {
-    pub(crate) fn new(options: Options) -> Self {
-        Self {
+    /// Connects to the broker and the store that were asked for.
+    ///
+    /// # Errors
+    /// In words, without credentials.
+    pub(crate) async fn open(options: Options) -> Result<Self, String> {
+        let run = options.run_name();
+        let topics = Topics::of(&run);
+        let broker = broker::open(&options, &topics).await?;
+        let ChosenStore { store, ledger, retention } = store::open(&options, &run).await?;
+        let buried = ledger.schema().map(|schema| schema.buried.clone()).unwrap_or_default();
+        Ok(Self {
             plan: Plan::new(options.seed),
-            broker: faults::broker(options.seed),
-            store: FaultyStore::new(MemoryStore::new()),
-            ledger: Arc::default(),
-            manifest: Arc::default(),
+            topics,
+            broker,
+            store,
+            ledger: Arc::new(ledger),
+            retention,
+            manifest: Arc::new(Manifest::after(buried)),
             tally: Arc::default(),
             shown: Arc::new(Shown::of(if options.dead_letters { SHOWN } else { 0 })),
             options,
-        }
+        })
     }
 
     /// Runs until everything has ended, or a signal comes.
-    pub(crate) async fn run(&self, webhooks: Webhooks) -> End {
-        match self.start_and_stop(webhooks).await {
+    /// `most` is the number of webhooks, if it is known.
+    pub(crate) async fn run(&self, webhooks: Webhooks, most: Option<u64>) -> End {
+        match self.start_and_stop(webhooks, most).await {
             Ok(end) => end,
             Err(error) => End::Failed(error),
         }
     }
 
-    async fn start_and_stop(&self, webhooks: Webhooks) -> Result<End, Box<dyn Error>> {
+    async fn start_and_stop(
+        &self,
+        webhooks: Webhooks,
+        most: Option<u64>,
+    ) -> Result<End, Box<dyn Error>> {
         let signal = Shutdown::on_signal()?;
         let stop = Shutdown::new();
         let consumers = [self.consumer()?, self.auditor()?];
+        let watch = Watch {
+            tally: Arc::clone(&self.tally),
+            consumers: consumers.iter().map(Consumer::health).collect(),
+        };
+        let copies = most.map(|most| most.saturating_mul(self.options.copies));
+        let _progress = Progress::show(watch.clone(), copies);
         let mut consumers = pin!(run_all(consumers, stop.clone()));
         let end = tokio::select! {
             ended = &mut consumers => {
@@ -89,7 +109,7 @@ impl Job {
                 return Err(io::Error::other("the consumers ended before their work").into());
             }
             () = signal.started() => End::Interrupted,
-            worked = self.work(webhooks) => match worked {
+            worked = self.work(webhooks, &watch) => match worked {
                 Ok(()) => End::Finished,
                 Err(error) => End::Failed(error),
             },
@@ -109,9 +129,9 @@ impl Job {
             "webhooks.write-down",
             WriteDown { ledger: Arc::clone(&self.ledger), plan: self.plan },
         )
-        .source(SOURCE)
+        .source(&self.topics.source)
         .group(GROUP)
-        .dead_letter(DEAD)
+        .dead_letter(&self.topics.dead)
         .store(self.store.clone())
         .dedup_key(DedupKey::header(DELIVERY))
         .transactional()
@@ -122,7 +142,7 @@ impl Job {
         .timeout(Duration::from_millis(500))
         .grace(Duration::from_millis(200))
         .lease(Duration::from_secs(2))
-        .retention(RETENTION)
+        .retention(self.retention)
         .drain(Duration::from_secs(5))
         .outer(CountDeliveries {
             tally: Arc::clone(&self.tally),
@@ -130,28 +150,26 @@ impl Job {
         })
         .inner(CountAttempts(Arc::clone(&self.tally)))
         .inner(FailRandomly::new(self.options.seed, 0.01))
-        .build(self.broker.clone())
+        .build(Arc::clone(&self.broker.broker))
     }
 
     fn auditor(&self) -> Result<Consumer, Findings> {
         let audit = Audit { manifest: Arc::clone(&self.manifest), shown: Arc::clone(&self.shown) };
         Consumer::builder("webhooks.audit", audit)
             .codec(Raw)
-            .source(DEAD)
+            .source(&self.topics.dead)
             .group("audit")
-            .dead_letter("webhooks.dead.unreadable")
+            .dead_letter(&self.topics.unreadable)
             .drain(Duration::from_secs(5))
-            .build(self.broker.clone())
+            .build(Arc::clone(&self.broker.broker))
     }
 
-    /// Publishes everything, and waits until nothing is left in the broker.
-    async fn work(&self, webhooks: Webhooks) -> Result<(), Box<dyn Error>> {
-        let publisher = self.broker.publisher().await?;
-        publish_all(self, publisher, read_ahead(webhooks)).await?;
-        let is_empty =
-            |topic| move |broker: &MockBroker| broker.backlog(topic) + broker.unsettled(topic) == 0;
-        self.broker.until("the webhooks to end", is_empty(SOURCE)).await;
-        self.broker.until("the dead letters to be read", is_empty(DEAD)).await;
+    /// Publishes everything, and waits until it has ended. What does not end, the verdict names.
+    async fn work(&self, webhooks: Webhooks, watch: &Watch) -> Result<(), Box<dyn Error>> {
+        let publisher = self.broker.broker.publisher().await?;
+        publish_all(self, publisher, watch, read_ahead(webhooks)).await?;
+        let has_ended = || self.manifest.is_settled() && self.broker.is_empty(&self.topics);
+        watch.until(has_ended).await;
         Ok(())
     }
 }

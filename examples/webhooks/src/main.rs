@@ -2,25 +2,31 @@
 //! consumer with everything on; then proof that none was lost and none took effect twice.
 
 mod audit;
+mod broker;
 mod cli;
 mod faults;
 mod handler;
 mod input;
 mod job;
+mod kafka;
 mod ledger;
 mod manifest;
 mod plan;
 mod progress;
 mod publish;
+mod rabbitmq;
 mod report;
+mod schema;
+mod scheme;
+mod store;
 mod table;
 mod tally;
 mod verdict;
+mod watch;
 
 use std::{
     io::{Write as _, stderr, stdout},
     process::ExitCode,
-    sync::Arc,
     time::Instant,
 };
 
@@ -28,10 +34,10 @@ use clap::{Parser as _, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    cli::{Options, redact},
+    cli::Options,
     job::{End, Job},
-    progress::Progress,
     report::Report,
+    scheme::redact,
 };
 
 const FAILED: u8 = 1;
@@ -48,10 +54,9 @@ async fn main() -> ExitCode {
             return ExitCode::from(BAD_OPTIONS);
         }
     };
-    if let Err(problem) = options.check() {
-        return complain(&problem, BAD_OPTIONS);
-    }
-    let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    // RabbitMQ's client tells as an error what comes back to us as one.
+    let quiet = || EnvFilter::new("error,lapin=off");
+    let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
     tracing_subscriber::fmt().with_env_filter(log).with_writer(stderr).init();
     handler::silence_the_bug();
     run(options).await
@@ -66,15 +71,25 @@ async fn run(options: Options) -> ExitCode {
             return complain(&redact(&format!("{named}: {problem}")), BAD_OPTIONS);
         }
     };
-    let job = Job::new(options);
-    let copies = most.map(|most| most.saturating_mul(job.options.copies));
-    let progress = Progress::show(Arc::clone(&job.tally), Arc::clone(&job.ledger), copies);
+    let job = match Job::open(options).await {
+        Ok(job) => job,
+        Err(problem) => return complain(&problem, BAD_OPTIONS),
+    };
+    if let Some(schema) = job.ledger.schema() {
+        tell(&schema.announce());
+    }
     let started = Instant::now();
-    let end = job.run(webhooks).await;
-    drop(progress);
-    let report = Report::on(&job, started.elapsed());
+    let end = job.run(webhooks, most).await;
+    let report = match Report::on(&job, started.elapsed()).await {
+        Ok(report) => report,
+        Err(problem) => return complain(&problem, FAILED),
+    };
     if job.tally.sent.get() > 0 {
         say(&report.text);
+    }
+    if let Some(schema) = job.ledger.schema() {
+        let is_over = matches!(end, End::Finished) && report.problems.is_empty();
+        tell(&schema.close(is_over).await);
     }
     match end {
         End::Interrupted => complain("stopped by a signal: this is how far it came", INTERRUPTED),
@@ -95,7 +110,13 @@ fn say(text: &str) {
     let _ = stdout().write_all(text.as_bytes());
 }
 
+fn tell(words: &str) {
+    for line in words.lines() {
+        let _ = writeln!(stderr(), "webhooks: {line}");
+    }
+}
+
 fn complain(problem: &str, code: u8) -> ExitCode {
-    let _ = writeln!(stderr(), "webhooks: {problem}");
+    tell(problem);
     ExitCode::from(code)
 }

@@ -1,7 +1,7 @@
 //! What was published, where it must end, and where it has ended. A few bytes a message.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,10 @@ use crate::plan::Fate;
 
 /// The account of the job that the verdict is taken from.
 #[derive(Default)]
-pub(crate) struct Manifest(Mutex<Account>);
+pub(crate) struct Manifest {
+    account: Mutex<Account>,
+    buried: HashSet<u64>,
+}
 
 /// The account itself.
 #[derive(Default)]
@@ -21,6 +24,10 @@ pub(crate) struct Account {
     pub(crate) kinds: Vec<String>,
     /// By number.
     pub(crate) messages: Vec<Line>,
+    /// Copies that were published and have not ended: the message's number and the copy's.
+    pub(crate) under_way: HashSet<(u64, u64)>,
+    /// Messages that must come to the dead letters and have not.
+    pub(crate) dying: u64,
     /// Cut bodies that have not come to the dead letters, by number. Each is let go when it comes.
     pub(crate) cut: HashMap<u64, Bytes>,
     /// Cut bodies that came with other bytes.
@@ -44,15 +51,46 @@ const MOST_KINDS: usize = 500;
 const OTHER_KINDS: &str = "(other kinds)";
 
 impl Manifest {
+    /// Of a run of which an earlier process has buried these messages: no dead letter need come.
+    pub(crate) fn after(buried: HashSet<u64>) -> Self {
+        Self { account: Mutex::default(), buried }
+    }
+
     /// Notes a message before its first copy is published. Messages are numbered from 0.
     pub(crate) fn publishing(&self, event: &str, fate: Fate, cut: Option<Bytes>) {
         let mut account = self.account();
         let number = account.messages.len() as u64;
         let kind = account.kind(event);
-        account.messages.push(Line { kind, fate, ignored: false, dead: None });
+        let dead = self.buried.contains(&number).then_some(match fate {
+            Fate::Dead(reason) => reason,
+            _ => Reason::Exhausted,
+        });
+        account.dying += u64::from(matches!(fate, Fate::Dead(_)) && dead.is_none());
+        account.messages.push(Line { kind, fate, ignored: false, dead });
         if let Some(body) = cut {
             account.cut.insert(number, body);
         }
+    }
+
+    /// Notes a copy before it is published.
+    pub(crate) fn sending(&self, number: u64, copy: u64) {
+        self.account().under_way.insert((number, copy));
+    }
+
+    /// Notes that a copy has ended.
+    pub(crate) fn ended(&self, number: u64, copy: u64) {
+        self.account().under_way.remove(&(number, copy));
+    }
+
+    /// How many copies are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.account().under_way.len()
+    }
+
+    /// Whether every copy has ended, and every dead letter has come that must.
+    pub(crate) fn is_settled(&self) -> bool {
+        let account = self.account();
+        account.under_way.is_empty() && account.dying == 0
     }
 
     /// Notes that a message was ignored.
@@ -66,7 +104,11 @@ impl Manifest {
     pub(crate) fn dead(&self, number: u64, reason: Reason, body: Option<&Bytes>) {
         let mut account = self.account();
         match account.line(number) {
-            Some(line) => line.dead = Some(reason),
+            Some(line) => {
+                let first = line.dead.replace(reason).is_none();
+                let due = matches!(line.fate, Fate::Dead(_));
+                account.dying -= u64::from(first && due);
+            }
             None => account.strangers += 1,
         }
         if let Some(cut) = account.cut.remove(&number)
@@ -82,7 +124,7 @@ impl Manifest {
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,6 +149,22 @@ mod tests {
     use super::*;
 
     const UNDECODABLE: Fate = Fate::Dead(Reason::Undecodable);
+
+    #[test]
+    fn it_is_settled_when_every_copy_has_ended_and_every_dead_letter_has_come() {
+        let manifest = Manifest::default();
+        manifest.publishing("push", UNDECODABLE, None);
+        for copy in 1..=2 {
+            manifest.sending(0, copy);
+            assert!(!manifest.is_settled());
+            manifest.ended(0, copy);
+            manifest.ended(0, copy);
+        }
+        assert!(!manifest.is_settled());
+        manifest.dead(0, Reason::Undecodable, None);
+        manifest.dead(0, Reason::Undecodable, None);
+        assert!(manifest.is_settled());
+    }
 
     #[test]
     fn a_cut_body_is_compared_once_and_let_go() {

@@ -12,6 +12,9 @@ pub(crate) const PANICKING: &str = "gollum";
 
 /// The header with the delivery id, as GitHub sends it: the same on every copy.
 pub(crate) const DELIVERY: &str = "x-github-delivery";
+/// The header with the number of the copy, from 1: producers that try again have none, and steadfast
+/// needs none. By it the end of each copy is seen on any broker.
+pub(crate) const COPY: &str = "x-copy";
 /// The header with the kind of event.
 pub(crate) const EVENT: &str = "x-github-event";
 

@@ -3,13 +3,12 @@
 use std::{
     env,
     io::{IsTerminal as _, Write as _, stderr},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::task::JoinHandle;
 
-use crate::{ledger::Ledger, table::grouped, tally::Tally};
+use crate::{table::grouped, tally::Tally, watch::Watch};
 
 /// Shows the progress until it is dropped.
 pub(crate) struct Progress {
@@ -19,7 +18,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts to show. `total` is the number of copies that will be published, if it is known.
-    pub(crate) fn show(tally: Arc<Tally>, ledger: Arc<Ledger>, total: Option<u64>) -> Self {
+    pub(crate) fn show(watch: Watch, total: Option<u64>) -> Self {
         let in_place = stderr().is_terminal() && env::var_os("TERM").is_none_or(|it| it != "dumb");
         let started = Instant::now();
         let task = tokio::spawn(async move {
@@ -27,7 +26,7 @@ impl Progress {
             second.tick().await;
             loop {
                 second.tick().await;
-                let line = line(&tally, ledger.len(), total, started.elapsed());
+                let line = line(&watch.tally, &watch.down(), total, started.elapsed());
                 // Nobody may be listening any more, which does not concern the job.
                 let _ = if in_place {
                     // Without wrapping, so that a narrow terminal shows one line all the same.
@@ -50,14 +49,15 @@ impl Drop for Progress {
     }
 }
 
-fn line(tally: &Tally, effects: usize, total: Option<u64>, elapsed: Duration) -> String {
+fn line(tally: &Tally, down: &[String], total: Option<u64>, elapsed: Duration) -> String {
     let sent = grouped(tally.sent.get());
     let total = total.map(|total| format!("/{}", grouped(total))).unwrap_or_default();
     let rate = per_second(tally.deliveries(), elapsed);
+    let down = if down.is_empty() { String::new() } else { format!("; down: {}", down.join(", ")) };
     format!(
-        "{} s: {sent}{total} sent, {} done, {} duplicates, {} dead, {}/s",
+        "{} s: {sent}{total} sent, {} done, {} duplicates, {} dead, {}/s{down}",
         elapsed.as_secs(),
-        grouped(effects as u64),
+        grouped(tally.done.get()),
         grouped(tally.duplicates()),
         grouped(tally.dead.get()),
         grouped(rate),
@@ -79,8 +79,9 @@ mod tests {
         let tally = Tally::default();
         (0..1500).for_each(|_| tally.sent.up());
         tally.done.up();
-        let shown = line(&tally, 1, Some(3000), Duration::from_secs(2));
+        let shown = line(&tally, &[], Some(3000), Duration::from_secs(2));
         assert_eq!(shown, "2 s: 1,500/3,000 sent, 1 done, 0 duplicates, 0 dead, 0/s");
-        assert!(line(&tally, 1, None, Duration::ZERO).starts_with("0 s: 1,500 sent, "));
+        let shown = line(&tally, &["store".to_owned()], None, Duration::ZERO);
+        assert!(shown.starts_with("0 s: 1,500 sent, ") && shown.ends_with("/s; down: store"));
     }
 }

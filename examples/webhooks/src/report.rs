@@ -27,9 +27,12 @@ pub(crate) struct Report {
 const SHOWN_KINDS: usize = 12;
 
 impl Report {
-    pub(crate) fn on(job: &Job, elapsed: Duration) -> Self {
+    /// # Errors
+    /// When the effects cannot be counted.
+    pub(crate) async fn on(job: &Job, elapsed: Duration) -> Result<Self, String> {
+        let messages = job.manifest.account().messages.len();
+        let counts = job.ledger.counts(messages).await?;
         let account = job.manifest.account();
-        let counts = job.ledger.counts(account.messages.len());
         let verdict = Verdict::of(&account, &counts, job.plan);
         let tally = &*job.tally;
         let mut text = headline(&account, tally, elapsed);
@@ -47,7 +50,7 @@ impl Report {
             let _ = writeln!(text, "  {story}");
         }
         let summary = summary(tally, &verdict);
-        Self { text, summary, problems: verdict.problems }
+        Ok(Self { text, summary, problems: verdict.problems })
     }
 }
 

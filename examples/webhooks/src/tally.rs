@@ -9,7 +9,7 @@ use steadfast::{Delivery, Ended, Middleware, Outcome, Process};
 
 use crate::{
     manifest::Manifest,
-    plan::{DELIVERY, Plan},
+    plan::{COPY, DELIVERY, Plan},
 };
 
 /// Counts that the progress line and the report show.
@@ -60,22 +60,30 @@ pub(crate) struct CountDeliveries {
 impl Middleware for CountDeliveries {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         let outcome = next.run(delivery).await;
+        let headers = &delivery.message.headers;
+        let number = headers.text(DELIVERY).and_then(Plan::number);
         let tally = &*self.tally;
         let count = match &outcome {
             Outcome::Done => &tally.done,
             Outcome::Duplicate(Ended::Dead) => &tally.duplicates_of_dead,
             Outcome::Duplicate(_) => &tally.duplicates_of_done,
             Outcome::Ignored => {
-                let id = delivery.message.headers.text(DELIVERY);
-                if let Some(number) = id.and_then(Plan::number) {
+                if let Some(number) = number {
                     self.manifest.ignored(number);
                 }
                 &tally.ignored
             }
             Outcome::DeadLettered(_) => &tally.dead,
-            _ => &tally.given_back,
+            _ => {
+                tally.given_back.up();
+                return outcome;
+            }
         };
         count.up();
+        let copy = headers.text(COPY).and_then(|copy| copy.parse().ok());
+        if let (Some(number), Some(copy)) = (number, copy) {
+            self.manifest.ended(number, copy);
+        }
         outcome
     }
 }

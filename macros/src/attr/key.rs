@@ -21,11 +21,13 @@ pub(crate) enum DedupKey {
 #[derive(Clone)]
 pub(crate) enum OrderedBy {
     Key,
+    Partition,
     Header(LitStr),
 }
 
 impl DedupKey {
-    const FORMS: &str = "\"field\", header(\"…\"), message_id, key, or the path of a function";
+    const FORMS: &str = "\"field\", header(\"…\"), message_id, key, or the path of a function; a \
+                         closure goes to the builder: `.dedup_key(DedupKey::of(…))`";
 
     pub(crate) fn read(entry: Entry) -> syn::Result<Given<Self>> {
         entry.value("\"field\"", Self::of_tokens)
@@ -65,8 +67,9 @@ impl OrderedBy {
             }
             match syn::parse2::<Ident>(tokens.clone()) {
                 Ok(word) if word == "key" => Ok(Self::Key),
-                _ => Err("`ordered_by` takes `key` or `header(\"…\")`: lanes are chosen before a \
-                          message is decoded, so its fields are not known yet"
+                Ok(word) if word == "partition" => Ok(Self::Partition),
+                _ => Err("`ordered_by` takes `key`, `header(\"…\")` or `partition`: lanes are \
+                          chosen before a message is decoded, so its fields are not known yet"
                     .into()),
             }
         })

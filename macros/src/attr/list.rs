@@ -23,7 +23,7 @@ pub(crate) fn fill<T: Listed>(
     tokens: TokenStream,
     errors: &mut Errors,
 ) {
-    for tokens in split(tokens, errors) {
+    for tokens in split(tokens, |name| known::<T>(name).is_some(), errors) {
         let Some(entry) = errors.keep(Entry::parse(&tokens)) else {
             let name = tokens.first().map(ToString::to_string).unwrap_or_default();
             said.extend(known::<T>(&name).map(|(name, _)| name));
@@ -73,5 +73,33 @@ pub(super) fn names<T: Listed>() -> Vec<&'static str> {
 }
 
 fn meant<T: Listed>(name: &str) -> Option<&'static str> {
-    nearest(name, names::<T>().into_iter())
+    let synonym =
+        SYNONYMS.iter().find(|(word, option)| *word == name && known::<T>(option).is_some());
+    synonym.map(|(_, option)| *option).or_else(|| nearest(name, names::<T>().into_iter()))
 }
+
+/// Words that others use for the same.
+const SYNONYMS: [(&str, &str); 22] = [
+    ("topic", "source"),
+    ("queue", "source"),
+    ("subscription", "source"),
+    ("consumer_group", "group"),
+    ("group_id", "group"),
+    ("dlq", "dead_letter"),
+    ("dead_letter_queue", "dead_letter"),
+    ("dead_letter_topic", "dead_letter"),
+    ("idempotency_key", "dedup_key"),
+    ("id", "dedup_key"),
+    ("retries", "retry"),
+    ("retries", "max_attempts"),
+    ("max_retries", "retry"),
+    ("max_retries", "max_attempts"),
+    ("circuit_breaker", "breaker"),
+    ("prefetch", "max_in_flight"),
+    ("workers", "concurrency"),
+    ("parallelism", "concurrency"),
+    ("deadline", "timeout"),
+    ("ttl", "retention"),
+    ("format", "codec"),
+    ("ignore", "acknowledge"),
+];

@@ -1,5 +1,6 @@
 //! From `#[consumer(…)]` to a model of what it says.
 
+mod acknowledge;
 mod backoff;
 mod breaker;
 mod bytes;
@@ -22,9 +23,10 @@ pub(crate) use self::{
     duration::shown,
     key::{DedupKey, OrderedBy},
     limits::Limits,
+    nearest::nearest,
     options::Options,
     retry::Retry,
-    value::Given,
+    value::{Given, Text},
 };
 
 /// Reads the attributes of the item.
@@ -37,6 +39,7 @@ pub(crate) fn options(item: &Item, errors: &mut Errors) -> Options {
             syn::Meta::NameValue(_) => {
                 errors
                     .at(attribute, "write the options in brackets: `#[consumer(name = \"…\", …)]`");
+                options.is_unread = true;
                 continue;
             }
         };

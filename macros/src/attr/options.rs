@@ -2,24 +2,25 @@
 
 use std::time::Duration;
 
-use syn::{ExprPath, TypePath};
+use syn::{ExprPath, Path, TypePath};
 
 use super::{
+    acknowledge::Acknowledged,
     breaker::Breaker,
     key::{DedupKey, OrderedBy},
     limits::Limits,
     list::{Known, Listed, read_group},
     retry::Retry,
-    value::Given,
+    value::{Given, Text},
 };
 
 /// What `#[consumer(…)]` says, in the order of the builder.
 #[derive(Default)]
 pub(crate) struct Options {
-    pub(crate) name: Option<Given<String>>,
-    pub(crate) source: Option<Given<String>>,
-    pub(crate) group: Option<Given<String>>,
-    pub(crate) dead_letter: Option<Given<String>>,
+    pub(crate) name: Option<Given<Text>>,
+    pub(crate) source: Option<Given<Text>>,
+    pub(crate) group: Option<Given<Text>>,
+    pub(crate) dead_letter: Option<Given<Text>>,
     pub(crate) dedup_key: Option<Given<DedupKey>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) breaker: Option<Breaker>,
@@ -39,9 +40,14 @@ pub(crate) struct Options {
     pub(crate) generation: Option<Given<u32>>,
     pub(crate) limits: Option<Limits>,
     pub(crate) stalled_after: Option<Given<Duration>>,
+    pub(crate) acknowledge: Option<Acknowledged>,
     pub(crate) codec: Option<Given<TypePath>>,
+    /// Where the crate is, if not at `::steadfast`.
+    pub(crate) root: Option<Given<Path>>,
     /// The names of the options that stand there, rightly or wrongly.
     pub(crate) said: Vec<&'static str>,
+    /// Whether some stand where they cannot be read.
+    pub(crate) is_unread: bool,
 }
 
 impl Listed for Options {
@@ -79,7 +85,9 @@ impl Listed for Options {
             o.limits = list.map(|list| read_group(list, errors));
         }),
         ("stalled_after", |o, e, errors| o.stalled_after = errors.keep(e.duration())),
+        ("acknowledge", |o, e, errors| o.acknowledge = errors.keep(Acknowledged::read(e))),
         ("codec", |o, e, errors| o.codec = errors.keep(e.ty())),
+        ("crate", |o, e, errors| o.root = errors.keep(e.path())),
     ];
 }
 
@@ -88,6 +96,12 @@ const ON_THE_BUILDER: [&str; 5] = ["store", "dead_letter_on", "outer", "inner", 
 
 /// Where an option belongs that is not known in `group`.
 pub(crate) fn elsewhere(name: &str, group: &str) -> Option<String> {
+    if matches!(name, "middleware" | "layer" | "layers") {
+        return Some(format!(
+            "`{name}` is a value of the running program: call `.outer(…)` or `.inner(…)` on \
+             `Consumer::of(handler)`"
+        ));
+    }
     if ON_THE_BUILDER.contains(&name) {
         return Some(format!(
             "`{name}` is a value of the running program: call `.{name}(…)` on \

@@ -6,8 +6,13 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::errors::Errors;
 
-/// Splits at the commas, but not at those of generic arguments, and where a comma was forgotten.
-pub(super) fn split(tokens: TokenStream, errors: &mut Errors) -> Vec<Vec<TokenTree>> {
+/// Splits at the commas, but not at those of generic arguments, and where a comma was forgotten
+/// before an option, which is `known` or followed by a `=`.
+pub(super) fn split(
+    tokens: TokenStream,
+    known: impl Fn(&str) -> bool,
+    errors: &mut Errors,
+) -> Vec<Vec<TokenTree>> {
     let mut options = Vec::new();
     let mut option: Vec<TokenTree> = Vec::new();
     let mut brackets = 0_usize;
@@ -29,7 +34,9 @@ pub(super) fn split(tokens: TokenStream, errors: &mut Errors) -> Vec<Vec<TokenTr
                 brackets = brackets.saturating_sub(1);
             }
             TokenTree::Ident(name)
-                if brackets == 0 && option.len() > 2 && is_punct(tokens.peek(), "=") =>
+                if brackets == 0
+                    && is_end(before)
+                    && (is_punct(tokens.peek(), "=") || known(&name.to_string())) =>
             {
                 errors.at(name, format!("a `,` is missing before `{name}`"));
                 options.push(mem::take(&mut option));
@@ -41,6 +48,14 @@ pub(super) fn split(tokens: TokenStream, errors: &mut Errors) -> Vec<Vec<TokenTr
     options.push(option);
     options.retain(|option| !option.is_empty());
     options
+}
+
+/// Whether an option may end with this token: a flag, a value, the brackets of a list.
+fn is_end(token: Option<&TokenTree>) -> bool {
+    match token {
+        Some(TokenTree::Punct(punct)) => punct.as_char() == '>',
+        token => token.is_some(),
+    }
 }
 
 /// Whether a `<` begins generic arguments, and is no operator.

@@ -80,14 +80,32 @@ fn an_option_in_the_wrong_place_is_told_its_own() {
     says("window = 5", "`window` belongs in `breaker(…)`");
     says("retry(timeout = 5)", "`timeout` does not belong in `retry(…)`");
     says("outer = Log", "call `.outer(…)`");
+    says("layers = [Log]", "call `.outer(…)` or `.inner(…)`");
     says("max_inflight = 5", "did you mean `max_in_flight`?");
-    says("retry(max_retries = 5)", "in `retry(…)`: there are `max_attempts`");
+    says("retry(rounds = 5)", "in `retry(…)`: there are `max_attempts`");
+}
+
+#[test]
+fn a_word_that_others_use_is_told_ours() {
+    says(r#"topic = "a""#, "did you mean `source`?");
+    says(r#"dlq = "a""#, "did you mean `dead_letter`?");
+    says("max_retries = 5", "did you mean `retry`?");
+    says("retry(max_retries = 5)", "did you mean `max_attempts`?");
 }
 
 #[test]
 fn a_forgotten_comma_is_found_where_it_is_missing() {
     says(r#"name = "a" source = "b""#, "a `,` is missing before `source`");
-    says("retry() transactional", "a `,` is missing after `retry(…)`");
+    says("retry() transactional", "a `,` is missing before `transactional`");
+    says("transactional\ndead_letter = \"d\"", "a `,` is missing before `dead_letter`");
+    says("timeout = \"10s\" retry(max_attempts = 3)", "a `,` is missing before `retry`");
+    says("ordered_by = key transactional", "a `,` is missing before `transactional`");
+    says("codec = Checked<A> timeout = \"1s\"", "a `,` is missing before `timeout`");
+    says("limits(payload = 1 key = 2)", "a `,` is missing before `key`");
+    says("retry() 5", "a `,` is missing after `retry(…)`");
+    let (options, errors) = options_of("transactional\n ded_letter = \"d\"");
+    assert_eq!(errors.messages().len(), 2);
+    assert_eq!(options.said, ["transactional", "dead_letter"]);
 }
 
 #[test]
@@ -96,14 +114,17 @@ fn a_wrong_form_is_told_the_right_one() {
     says("retry", "write `retry(max_attempts = 5)`");
     says("timeout(5)", "write `timeout = \"10s\"`");
     says("transactional = false", "or leave it out");
-    says("source = SOURCE", "`.source(…)`");
+    says("source = env!(\"SOURCE\")", "`.source(…)`");
+    says("name = concat!(\"a\", \"b\")", "a string literal or the path of a constant");
     says("dedup_key = header", "`header(\"…\")`");
     for path in ["", "a.", "a..b", "a b", "a-b", "a[0]", "self", "é!"] {
         says(&format!("dedup_key = {path:?}"), "not a path of fields");
     }
     says("ordered_by = \"id\"", "before a message is decoded");
     says("codec = 5", "the path of a type");
-    says("filter = |_| true", "the path of a function");
+    says("filter = |_| true", "a closure goes to the builder");
+    says("dedup_key = |order| order.id", "`.dedup_key(DedupKey::of(…))`");
+    says("acknowledge = [\"long-drain\"]", "write `acknowledge(\"long-drain\")`");
     says("generation = -1", "a whole number");
     says("generation = 1u64", "a whole number");
     says("generation = 4294967296", "4294967295 at most");
@@ -113,7 +134,7 @@ fn a_wrong_form_is_told_the_right_one() {
 #[test]
 fn every_option_is_in_the_docs_and_in_a_case_that_compiles() {
     let docs = include_str!("../docs/derive.md");
-    let cases = include_str!("../../tests/derived.rs");
+    let cases = cases_that_compile();
     let options = [
         list::names::<Options>(),
         list::names::<Retry>(),
@@ -126,6 +147,12 @@ fn every_option_is_in_the_docs_and_in_a_case_that_compiles() {
             forms.iter().any(|form| text.contains(&form.replace("{}", option)))
         };
         assert!(shown(docs), "{option} is not in the docs");
-        assert!(shown(cases), "{option} is in no case");
+        assert!(shown(&cases), "{option} is in no case");
     }
+}
+
+fn cases_that_compile() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui/pass");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr, time::Duration};
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{ExprPath, Lit, LitInt, LitStr, Result, TypePath};
+use syn::{ExprPath, Lit, LitInt, LitStr, Path, Result, TypePath, parse::Parser};
 
 use super::{
     bytes, duration,
@@ -29,6 +29,24 @@ impl<T> Given<T> {
     }
 }
 
+/// Words that are known when the derive runs, or only to the compiler.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Text {
+    Literal(String),
+    /// The path of a constant.
+    Constant,
+}
+
+impl Given<Text> {
+    /// The words, if they are known.
+    pub(crate) fn literal(&self) -> Option<&str> {
+        match &self.value {
+            Text::Literal(text) => Some(text),
+            Text::Constant => None,
+        }
+    }
+}
+
 impl Entry {
     /// `name` alone.
     pub(crate) fn flag(self) -> Result<Given<()>> {
@@ -42,15 +60,19 @@ impl Entry {
         }
     }
 
-    /// `name = "text"`.
-    pub(crate) fn text(self) -> Result<Given<String>> {
+    /// `name = "text"`, or `name = path::to::CONSTANT`.
+    pub(crate) fn text(self) -> Result<Given<Text>> {
         let name = self.name.to_string();
-        self.value("\"…\"", |tokens| match syn::parse2::<LitStr>(tokens.clone()) {
-            Ok(text) => Ok(text.value()),
-            Err(_) => Err(format!(
-                "`{name}` takes a string literal; a constant or a value of the environment goes to \
-                 the builder: `.{name}(…)`"
-            )),
+        self.value("\"…\"", |tokens| {
+            if let Ok(text) = syn::parse2::<LitStr>(tokens.clone()) {
+                return Ok(Text::Literal(text.value()));
+            }
+            syn::parse2::<ExprPath>(tokens.clone()).map(|_| Text::Constant).map_err(|_| {
+                format!(
+                    "`{name}` takes a string literal or the path of a constant{}",
+                    at_run_time(&name)
+                )
+            })
         })
     }
 
@@ -96,8 +118,21 @@ impl Entry {
         let name = self.name.to_string();
         self.value("function", |tokens| {
             syn::parse2(tokens.clone()).map_err(|_| {
-                format!("`{name}` takes the path of a function, such as `{name} = is_wanted`")
+                format!(
+                    "`{name}` takes the path of a function, such as `{name} = is_wanted`; a closure \
+                     goes to the builder: `.{name}(…)`"
+                )
             })
+        })
+    }
+
+    /// `name = path::to::something`.
+    pub(crate) fn path(self) -> Result<Given<Path>> {
+        let name = self.name.to_string();
+        self.value("facade::steadfast", |tokens| {
+            Path::parse_mod_style
+                .parse2(tokens.clone())
+                .map_err(|_| format!("`{name}` takes a path, such as `{name} = facade::steadfast`"))
         })
     }
 
@@ -149,6 +184,14 @@ impl Entry {
                 Err(syn::Error::new_spanned(WithName(&name, &tokens), message))
             }
         }
+    }
+}
+
+/// Where a value goes that is not known before. The name is given when the builder is made.
+fn at_run_time(name: &str) -> String {
+    match name {
+        "name" => String::new(),
+        _ => format!("; a value of the running program goes to the builder: `.{name}(…)`"),
     }
 }
 

@@ -15,23 +15,24 @@ pub(super) fn dedup_key(given: &Given<DedupKey>) -> TokenStream {
             let place = place(given);
             let path = path.iter().map(|member| located(member, given.tokens.span()));
             quote_spanned! {place=>
-                ::steadfast::DedupKey::field(|message: &Self::Message| &message #(.#path)*)
+                __steadfast::DedupKey::field(|message: &Self::Message| &message #(.#path)*)
             }
         }
-        DedupKey::Header(name) => quote!(::steadfast::DedupKey::header(#name)),
-        DedupKey::MessageId => quote!(::steadfast::DedupKey::MessageId),
-        DedupKey::Key => quote!(::steadfast::DedupKey::Key),
+        DedupKey::Header(name) => quote!(__steadfast::DedupKey::header(#name)),
+        DedupKey::MessageId => quote!(__steadfast::DedupKey::MessageId),
+        DedupKey::Key => quote!(__steadfast::DedupKey::Key),
         DedupKey::Function(path) => {
-            quote_spanned!(place(given)=> ::steadfast::DedupKey::<Self::Message>::of(#path))
+            quote_spanned!(place(given)=> __steadfast::DedupKey::<Self::Message>::of(#path))
         }
     }
 }
 
 pub(super) fn ordered_by(given: &Given<OrderedBy>) -> TokenStream {
     match &given.value {
-        OrderedBy::Key => quote!(::steadfast::OrderedBy::Key),
+        OrderedBy::Key => quote!(__steadfast::OrderedBy::Key),
+        OrderedBy::Partition => quote!(__steadfast::OrderedBy::Partition),
         OrderedBy::Header(name) => {
-            quote!(::steadfast::OrderedBy::Header(::std::string::String::from(#name)))
+            quote!(__steadfast::OrderedBy::Header(::std::string::String::from(#name)))
         }
     }
 }

@@ -16,17 +16,17 @@ pub(crate) fn expand(item: &Item, declaration: &Declaration) -> TokenStream {
     let bounds = bounds(item, declaration);
     let codec = match &declaration.options.codec {
         Some(codec) => codec.tokens.clone(),
-        None => quote!(::steadfast::Json),
+        None => quote!(__steadfast::Json),
     };
     let name = &declaration.name.tokens;
     let calls = policy::calls(declaration);
     quote! {
         #[automatically_derived]
-        impl #impl_generics ::steadfast::Declared for #ident #arguments #bounds {
+        impl #impl_generics __steadfast::Declared for #ident #arguments #bounds {
             type Codec = #codec;
 
-            fn consumer(self) -> ::steadfast::Builder<Self, Self::Codec> {
-                ::steadfast::Consumer::builder(#name, self) #(#calls)*
+            fn consumer(self) -> __steadfast::Builder<Self, Self::Codec> {
+                __steadfast::Consumer::builder(#name, self) #(#calls)*
             }
         }
     }
@@ -43,7 +43,7 @@ fn bounds(item: &Item, declaration: &Declaration) -> TokenStream {
     let declared = item.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     let decodes = match &declaration.options.codec {
         Some(_) => None,
-        None => Some(quote!(::steadfast::Json: ::steadfast::Codec<Self::Message>)),
+        None => Some(quote!(__steadfast::Json: __steadfast::Codec<Self::Message>)),
     };
-    quote!(where #(#declared,)* Self: ::steadfast::Handler, #decodes)
+    quote!(where #(#declared,)* Self: __steadfast::Handler, #decodes)
 }

@@ -41,7 +41,9 @@ pub(super) fn calls(declaration: &Declaration) -> Vec<TokenStream> {
         call("stalled_after", o.stalled_after.as_ref().map(duration)),
         call("codec", o.codec.as_ref().map(codec)),
     ];
-    calls.into_iter().flatten().collect()
+    let acknowledged = o.acknowledge.iter().flat_map(|acknowledged| &acknowledged.0);
+    let acknowledge = acknowledged.map(|name| quote!(.acknowledge(#name)));
+    calls.into_iter().flatten().chain(acknowledge).collect()
 }
 
 fn call(setter: &str, value: Option<TokenStream>) -> Option<TokenStream> {
@@ -57,7 +59,7 @@ fn retry(retry: &Retry) -> TokenStream {
         call("in_place_up_to", retry.in_place_up_to.as_ref().map(duration)),
     ];
     let calls = calls.iter().flatten();
-    quote!(::steadfast::Retry::default() #(#calls)*)
+    quote!(__steadfast::Retry::default() #(#calls)*)
 }
 
 fn breaker(breaker: &Breaker) -> TokenStream {
@@ -65,10 +67,11 @@ fn breaker(breaker: &Breaker) -> TokenStream {
     let ratio = ratio.zip(breaker.window.as_ref().map(verbatim));
     let calls = [
         call("failure_ratio", ratio.map(|(ratio, window)| quote!(#ratio, #window))),
+        call("believed_for", breaker.believed_for.as_ref().map(duration)),
         call("probes", backoff(&breaker.probes)),
     ];
     let calls = calls.iter().flatten();
-    quote!(::steadfast::BreakerPolicy::default() #(#calls)*)
+    quote!(__steadfast::BreakerPolicy::default() #(#calls)*)
 }
 
 fn limits(limits: &Limits) -> TokenStream {
@@ -83,7 +86,7 @@ fn limits(limits: &Limits) -> TokenStream {
         Some(quote!(limits.#field = #value;))
     });
     quote! {{
-        let mut limits = ::steadfast::Limits::default();
+        let mut limits = __steadfast::Limits::default();
         #(#assignments)*
         limits
     }}

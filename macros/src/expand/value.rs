@@ -38,11 +38,11 @@ pub(super) fn backoff(backoff: &Backoff) -> Option<TokenStream> {
     let schedule = match &backoff.schedule.as_ref()?.value {
         Schedule::Exponential { first, cap } => {
             let (first, cap) = (duration(first), duration(cap));
-            quote!(::steadfast::Backoff::exponential(#first, #cap))
+            quote!(__steadfast::Backoff::exponential(#first, #cap))
         }
         Schedule::Fixed(wait) => {
             let wait = duration(wait);
-            quote!(::steadfast::Backoff::fixed(#wait))
+            quote!(__steadfast::Backoff::fixed(#wait))
         }
     };
     let floor = backoff.floor.as_ref().map(duration).map(|floor| quote!(.floor(#floor)));

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::attr::{DedupKey, Options, OrderedBy};
 
-pub(super) const RULES: [Rule; 10] = [
+pub(super) const RULES: [Rule; 11] = [
     concurrency_runs_something,
     in_flight_holds_what_runs,
     some_bytes_fit,
+    some_payload_fits,
     timeout_lets_something_run,
     stalls_are_told_from_pauses,
     waiting_share_is_a_share,
@@ -41,6 +42,13 @@ fn some_bytes_fit(options: &Options) -> Option<syn::Error> {
     let bytes = options.max_in_flight_bytes.as_ref()?;
     let message = "no message would fit: `max_in_flight_bytes` needs at least 1";
     (bytes.value == 0).then(|| bytes.error(message))
+}
+
+fn some_payload_fits(options: &Options) -> Option<syn::Error> {
+    let payload = options.limits.as_ref()?.payload.as_ref()?;
+    let message = "every message with a payload would be dead-lettered: `payload` needs the size of \
+                   the largest, such as \"1MiB\"";
+    (payload.value == 0).then(|| payload.error(message))
 }
 
 fn timeout_lets_something_run(options: &Options) -> Option<syn::Error> {

@@ -65,11 +65,11 @@ fn lease_cap_outlasts_the_timeout(options: &Options) -> Option<syn::Error> {
 }
 
 fn lease_is_within_its_cap(options: &Options) -> Option<syn::Error> {
-    let (lease, cap) = (options.lease.as_ref()?, options.lease_cap.as_ref()?);
-    (lease.value > cap.value).then(|| {
+    let (lease, cap) = (options.lease.as_ref()?, or(options.lease_cap.as_ref(), LEASE_CAP));
+    (remembers(options) && lease.value > cap).then(|| {
         lease.error(format!(
             "`lease` is longer than `lease_cap` ({}), its longest time with all renewals",
-            shown(cap.value)
+            shown(cap)
         ))
     })
 }

@@ -1,6 +1,7 @@
 //! What is refused at compile time: lists of rules, each a function with its words. What depends on
 //! a broker or a store is refused at start, by the core.
 
+mod acknowledged;
 mod bounds;
 mod claims;
 mod defaults;
@@ -12,16 +13,16 @@ mod tests;
 
 use crate::{
     ast::Item,
-    attr::{Given, Options},
+    attr::{Given, Options, Text},
     errors::Errors,
 };
 
 /// What a consumer declares, with all that it needs to have.
 pub(crate) struct Declaration {
-    pub(crate) name: Given<String>,
-    pub(crate) source: Given<String>,
-    pub(crate) group: Given<String>,
-    pub(crate) dead_letter: Given<String>,
+    pub(crate) name: Given<Text>,
+    pub(crate) source: Given<Text>,
+    pub(crate) group: Given<Text>,
+    pub(crate) dead_letter: Given<Text>,
     pub(crate) options: Options,
 }
 
@@ -32,7 +33,13 @@ impl Declaration {
     /// Applies every rule; `None` if something that is required is missing.
     pub(crate) fn of(item: &Item, mut options: Options, errors: &mut Errors) -> Option<Self> {
         required::check(item, &options, errors);
-        let rules = [&names::RULES[..], &bounds::RULES, &retries::RULES, &claims::RULES];
+        let rules = [
+            &names::RULES[..],
+            &bounds::RULES,
+            &retries::RULES,
+            &claims::RULES,
+            &acknowledged::RULES,
+        ];
         for error in rules.into_iter().flatten().filter_map(|rule| rule(&options)) {
             errors.add(error);
         }

@@ -1,7 +1,7 @@
 //! Names and destinations.
 
 use super::Rule;
-use crate::attr::{DedupKey, Given, Options, OrderedBy};
+use crate::attr::{DedupKey, Given, Options, OrderedBy, Text};
 
 pub(super) const RULES: [Rule; 7] = [
     name_is_a_name,
@@ -24,23 +24,22 @@ fn group_is_a_name(options: &Options) -> Option<syn::Error> {
 fn source_is_named(options: &Options) -> Option<syn::Error> {
     let source = options.source.as_ref()?;
     let message = "`source` is empty: it needs the topic or queue to consume";
-    source.value.is_empty().then(|| source.error(message))
+    source.literal()?.is_empty().then(|| source.error(message))
 }
 
 fn dead_letter_is_named(options: &Options) -> Option<syn::Error> {
     let dead_letter = options.dead_letter.as_ref()?;
     let message = "`dead_letter` is empty: messages that are given up must go somewhere";
-    dead_letter.value.is_empty().then(|| dead_letter.error(message))
+    dead_letter.literal()?.is_empty().then(|| dead_letter.error(message))
 }
 
 fn dead_letter_is_not_the_source(options: &Options) -> Option<syn::Error> {
     let (source, dead_letter) = (options.source.as_ref()?, options.dead_letter.as_ref()?);
-    let same = source.value == dead_letter.value && !source.value.is_empty();
-    same.then(|| {
+    let name = source.literal()?;
+    (dead_letter.literal()? == name && !name.is_empty()).then(|| {
         dead_letter.error(format!(
             "`dead_letter` is the source itself: messages that are given up would go round in \
-             circles; name a destination of its own, such as \"{}.dead\"",
-            source.value
+             circles; name a destination of its own, such as \"{name}.dead\""
         ))
     })
 }
@@ -55,7 +54,7 @@ fn dedup_header_is_named(options: &Options) -> Option<syn::Error> {
 fn order_header_is_named(options: &Options) -> Option<syn::Error> {
     match &options.ordered_by.as_ref()?.value {
         OrderedBy::Header(name) => header(name),
-        OrderedBy::Key => None,
+        OrderedBy::Key | OrderedBy::Partition => None,
     }
 }
 
@@ -64,10 +63,10 @@ fn header(name: &syn::LitStr) -> Option<syn::Error> {
 }
 
 /// The same rule as the core's: it becomes part of scopes, metrics and destinations.
-fn name(option: &str, given: &Given<String>) -> Option<syn::Error> {
+fn name(option: &str, given: &Given<Text>) -> Option<syn::Error> {
     const MAX: usize = 90;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let text = &given.value;
+    let text = given.literal()?;
     let is_name = !text.is_empty() && text.len() <= MAX && text.chars().all(fits);
     (!is_name).then(|| {
         given.error(format!("`{option}` needs 1 to {MAX} of the characters A-Z a-z 0-9 . _ -"))

@@ -13,7 +13,7 @@ const REQUIRED: [(&str, &str); 4] = [
 pub(super) fn check(item: &Item, options: &Options, errors: &mut Errors) {
     let missing: Vec<_> =
         REQUIRED.iter().filter(|(name, _)| !options.said.contains(name)).collect();
-    if missing.is_empty() {
+    if missing.is_empty() || options.is_unread {
         return;
     }
     let names: Vec<_> = missing.iter().map(|(name, _)| format!("`{name}`")).collect();

@@ -1,6 +1,11 @@
 //! Attempts, and the waits between them.
 
-use super::Rule;
+use std::time::Duration;
+
+use super::{
+    Rule,
+    defaults::{MAX_ATTEMPTS, or},
+};
 use crate::attr::{Backoff, Given, Options, Schedule};
 
 pub(super) const RULES: [Rule; 8] = [
@@ -53,13 +58,14 @@ fn ordered_messages_wait_in_place(options: &Options) -> Option<syn::Error> {
 fn some_retry_is_young_enough(options: &Options) -> Option<syn::Error> {
     let retry = options.retry.as_ref()?;
     let max_age = retry.max_age.as_ref()?;
-    let shortest = match &retry.backoff.schedule.as_ref()?.value {
-        Schedule::Fixed(wait) => wait.value,
-        Schedule::Exponential { .. } => retry.backoff.floor.as_ref()?.value,
+    let shortest = match retry.backoff.schedule.as_ref().map(|given| &given.value) {
+        Some(Schedule::Fixed(wait)) => wait.value,
+        _ => or(retry.backoff.floor.as_ref(), Duration::ZERO),
     };
+    let retries = or(retry.max_attempts.as_ref(), MAX_ATTEMPTS) > 1;
     let message = "no message would ever be retried: `max_age` needs to be longer than the shortest \
                    wait";
-    (max_age.value <= shortest).then(|| max_age.error(message))
+    (retries && max_age.value <= shortest).then(|| max_age.error(message))
 }
 
 fn cap_is_not_below_the_first_wait(backoff: &Backoff) -> Option<syn::Error> {

@@ -76,6 +76,8 @@ fn bounds_let_something_through() {
     refused("max_in_flight = 15", "(16, the default)");
     accepted("max_in_flight = 16");
     refused("max_in_flight_bytes = 0", "at least 1");
+    refused("limits(payload = 0)", "dead-lettered");
+    accepted("limits(payload = 1, key = 0)");
     refused("timeout = \"0s\"", "every attempt would time out");
     refused("stalled_after = \"999ms\"", "at least \"1s\"");
     accepted("stalled_after = \"1s\"");
@@ -112,6 +114,9 @@ fn retries_make_sense() {
     refused("ordered_by = key, retry(in_place_up_to = \"1s\")", "every wait is in place");
     refused("retry(backoff = fixed(\"1s\"), max_age = \"1s\")", "ever be retried");
     accepted("retry(backoff = fixed(\"1s\"), max_age = \"2s\")");
+    accepted("retry(backoff = fixed(\"1s\"), max_age = \"1s\", max_attempts = 1)");
+    refused("retry(max_age = \"0s\")", "ever be retried");
+    accepted("retry(max_age = \"1ms\")");
     accepted("retry()");
 }
 
@@ -140,6 +145,8 @@ fn a_lease_outlasts_an_attempt() {
     assert!(
         findings("lease = \"2h\", lease_cap = \"1h\"")[0].contains("longer than `lease_cap` (1h)")
     );
+    assert!(findings("lease = \"1h 1s\"")[0].contains("longer than `lease_cap` (1h)"));
+    assert_eq!(findings("lease = \"1h\""), [""; 0]);
 }
 
 #[test]

@@ -144,10 +144,13 @@ caught! {
             "receipts::a_receipt_that_was_never_given_settles_nothing", "is ours";
         success_whatever_happened:
             plain, BelievesInSuccess,
-            "resume::receipts_of_a_lost_session_are_stale_and_change_nothing", "a lost session is answered";
+            "resume::receipts_of_a_lost_session_are_stale_and_change_nothing", "the next message should be another";
         acks_on_close:
             plain, AcksOnClose::default(),
             "settle::an_unsettled_message_comes_again_when_its_session_closes", "in vain";
+        a_position_beyond_what_is_open:
+            plain, CommitsTheNewest::default(),
+            "settle::what_is_settled_out_of_order_hides_nothing_before_it", "in vain";
         extensions_that_do_nothing:
             plain, ExtendsNothing,
             "hold::a_hold_that_is_extended_does_not_end", "comes again";
@@ -238,7 +241,7 @@ caught! {
             "settle::a_receive_that_waits_holds_up_no_settlement", "is ours";
         a_backlog_of_what_is_out:
             plain, CountsWhatIsOut::default(),
-            "backlog::what_is_held_is_not_in_the_backlog", "it holds both itself";
+            "backlog::what_is_held_is_not_in_the_backlog", "the two hold both";
         a_backlog_that_is_not_seen:
             plain, SeesNoBacklog,
             "backlog::what_waits_to_be_received_is_the_backlog", "three messages wait";

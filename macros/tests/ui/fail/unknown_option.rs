@@ -6,7 +6,7 @@ use steadfast::Consumer;
     source = "orders",
     group = "billing",
     dead_letter = "orders.dead",
-    prefetch = 5,
+    colour = 5,
 )]
 struct ChargeCard;
 

@@ -6,7 +6,13 @@ use steadfast::Consumer;
     source = "orders",
     group = "billing",
     dead_letter = "orders.dead",
-    breaker(failure_ratio = 1, window = 50, probes = exponential("1s", "1m"), floor = "500ms"),
+    breaker(
+        failure_ratio = 1,
+        window = 50,
+        believed_for = "3h",
+        probes = exponential("1s", "1m"),
+        floor = "500ms"
+    ),
 )]
 struct ChargeCard;
 

@@ -162,6 +162,14 @@ async fn subscribe(topic: &Topic<'_>, subscription: &Subscription) -> Arc<dyn So
     within(topic.patience(), "a session", subscribing).await
 }
 
+/// The next delivery of two sessions, and which of them has it.
+pub(crate) async fn next_of(one: &mut Session<'_>, two: &mut Session<'_>) -> (u8, Delivery) {
+    tokio::select! {
+        delivery = one.next() => (1, delivery),
+        delivery = two.next() => (2, delivery),
+    }
+}
+
 /// A payload as text.
 pub(crate) fn text_of(message: &Message) -> String {
     message

@@ -24,7 +24,7 @@ impl<'h, H: StoreHarness> Records<'h, H> {
         Self { harness, store: harness.store().await, scope }
     }
 
-    pub(crate) fn id(&self, key: impl Into<Bytes>) -> RecordId {
+    pub(crate) fn id(&self, key: impl AsRef<[u8]>) -> RecordId {
         RecordId::new(self.scope.clone(), Key::new(key).expect("keys of cases are not empty"))
     }
 

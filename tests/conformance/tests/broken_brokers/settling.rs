@@ -247,6 +247,36 @@ impl Breach for AcksOnClose {
     }
 }
 
+/// Remembers how far it was acked, and nothing of what is open before that, when it closes.
+#[derive(Default)]
+pub(crate) struct CommitsTheNewest {
+    delivered: Memory<Vec<Settle>>,
+    newest: Memory<u64>,
+}
+
+#[async_trait]
+impl Breach for CommitsTheNewest {
+    async fn settle(&self, source: &dyn Source, batch: &[Settle]) -> Answers {
+        let acks = batch.iter().filter(|settle| settle.settlement == Settlement::Ack);
+        let newest = acks.map(|settle| settle.receipt.tag).max().unwrap_or_default();
+        let before = *self.newest.lock();
+        *self.newest.lock() = before.max(newest);
+        source.settle(batch).await
+    }
+
+    fn deliver(&self, delivery: &mut Delivery) {
+        self.delivered.lock().push(ack(delivery));
+    }
+
+    async fn close(&self, source: &dyn Source) {
+        let newest = *self.newest.lock();
+        let mut passed: Vec<Settle> = self.delivered.lock().drain(..).collect();
+        passed.retain(|settle| settle.receipt.tag < newest);
+        let _ = source.settle(&passed).await;
+        source.close().await;
+    }
+}
+
 /// Says that holds are extended, and extends none.
 pub(crate) struct ExtendsNothing;
 

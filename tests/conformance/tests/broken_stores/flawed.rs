@@ -80,7 +80,7 @@ impl Flawed {
         let mut id = id.clone();
         if self.has(Flaw::CutsKeysShort) {
             let key = &id.key.as_bytes()[..id.key.as_bytes().len().min(32)];
-            id.key = Key::new(key.to_vec()).expect("it was not empty");
+            id.key = Key::new(key).expect("it was not empty");
         }
         if self.has(Flaw::MixesScopes) {
             id.scope = Scope::new("every", "body", 0).expect("it is well-formed");

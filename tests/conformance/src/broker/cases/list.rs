@@ -45,6 +45,7 @@ macro_rules! __for_each_broker_case {
                 a_batch_is_answered_one_by_one
                 an_empty_batch_has_no_answers
                 an_unsettled_message_comes_again_when_its_session_closes
+                what_is_settled_out_of_order_hides_nothing_before_it
             }
             delay {
                 a_requeued_message_comes_again_after_its_delay_and_not_before
@@ -115,6 +116,7 @@ macro_rules! __for_each_broker_case {
                 a_message_that_waits_in_the_broker_comes_after_its_delay
                 attempts_are_counted_through_waits_in_the_broker
                 a_store_counts_attempts_through_waits_in_the_broker
+                a_copy_that_others_have_moved_here_waits_and_comes_back_here
                 attempts_that_wait_in_place_come_to_an_end
                 attempts_that_wait_in_the_broker_come_to_an_end
                 a_message_that_waits_for_its_retry_holds_up_no_other

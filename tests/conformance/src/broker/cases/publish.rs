@@ -11,7 +11,7 @@ use crate::broker::{
     BrokerHarness, Proof, Topic,
     session::text_of,
     verdict::{NotProved, needs},
-    wait::within,
+    wait::{until_some, within},
 };
 
 pub async fn a_confirmed_message_is_there(harness: &dyn BrokerHarness) -> Proof {
@@ -121,14 +121,16 @@ pub async fn a_destination_that_is_down_is_unavailable_until_it_is_up(
     harness: &dyn BrokerHarness,
 ) -> Proof {
     let topic = Topic::fresh(harness, "down").await;
-    let mut session = topic.session().await;
     let publisher = publisher(&topic).await;
     let down = harness.refuse_publishes(&topic.name, true).await;
     needs(down, "a destination cannot be made unavailable")?;
     let answer = publish(&topic, &*publisher, Message::new("m1")).await;
     assert!(matches!(answer, Err(PublishError::Unavailable(_))), "{answer:?}");
     harness.refuse_publishes(&topic.name, false).await;
-    publish(&topic, &*publisher, Message::new("m2")).await.expect("it is up again");
+    // A client may hear of it late.
+    let ask = async || publish(&topic, &*publisher, Message::new("m2")).await.ok();
+    until_some(topic.patience(), "the destination to be up again", ask).await;
+    let mut session = topic.session().await;
     // Without a confirmation it may have been taken or not; what was confirmed has been.
     while text_of(&session.next().await.message) != "m2" {}
     session.close().await;

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use steadfast::{Backoff, Outcome, Reason, Retry};
+use steadfast::{
+    Backoff, Outcome, Reason, Retry,
+    broker::{Settle, Settlement},
+};
 
 use crate::broker::{
-    BrokerHarness, Proof, Stage,
+    BrokerHarness, Proof, Stage, Topic,
     script::{Script, script, succeed, transient},
     stage::Policy,
     verdict::needs,
@@ -66,6 +69,26 @@ pub async fn a_store_counts_attempts_through_waits_in_the_broker(
     stage.until_succeeded(&["m1"]).await;
     member.stop().await;
     assert_eq!(stage.ledger.attempts_of("m1"), [1, 2, 3]);
+    stage.topic.assert_nothing_is_left().await;
+    Ok(())
+}
+
+/// It names the source for which it was made, where nobody consumes any more.
+pub async fn a_copy_that_others_have_moved_here_waits_and_comes_back_here(
+    harness: &dyn BrokerHarness,
+) -> Proof {
+    let stage = Stage::new(harness, "moved-copy").await;
+    let policy = in_the_broker(&stage, stage.consumer("one", fail_times(1)))?;
+    let elsewhere = Topic::fresh(harness, "first-origin").await;
+    elsewhere.publish("m1").await;
+    let mut session = elsewhere.session().await;
+    let copy = Settle::new(session.next_is("m1").await, Settlement::Ack).retry_copy();
+    session.close().await;
+    let member = stage.start(policy);
+    stage.topic.publish_message(copy).await;
+    stage.until_succeeded(&["m1"]).await;
+    member.stop().await;
+    assert_eq!(stage.ledger.runs_of("m1").len(), 2);
     stage.topic.assert_nothing_is_left().await;
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use steadfast::broker::{Demand, Settle, Settlement};
 use tokio::time::Instant;
 
-use crate::broker::{BrokerHarness, Proof, Topic, topic::limited_hold, wait::within};
+use crate::broker::{
+    BrokerHarness, Proof, Topic, session::text_of, topic::limited_hold, wait::within,
+};
 
 pub async fn an_acked_message_never_comes_again(harness: &dyn BrokerHarness) -> Proof {
     let topic = Topic::fresh(harness, "ack").await;
@@ -162,5 +164,31 @@ pub async fn an_unsettled_message_comes_again_when_its_session_closes(
     }
     next.close().await;
     topic.assert_nothing_is_left().await;
+    Ok(())
+}
+
+/// Of a broker that knows positions, and no ack of one message.
+pub async fn what_is_settled_out_of_order_hides_nothing_before_it(
+    harness: &dyn BrokerHarness,
+) -> Proof {
+    let topic = Topic::fresh(harness, "out-of-order").await;
+    let mut session = topic.session().await;
+    for text in ["m1", "m2", "m3", "m4"] {
+        topic.publish_keyed("one line", text).await;
+    }
+    let [m1, _m2, m3, m4] = session.take(["m1", "m2", "m3", "m4"]).await;
+    for delivery in [m4, m1, m3] {
+        session.ack(delivery).await;
+    }
+    session.close().await;
+    let mut next = topic.session().await;
+    // Others may come again too: a position cannot tell of those behind it.
+    let mut delivery = next.next().await;
+    while text_of(&delivery.message) != "m2" {
+        next.ack(delivery).await;
+        delivery = next.next().await;
+    }
+    next.ack(delivery).await;
+    next.close().await;
     Ok(())
 }

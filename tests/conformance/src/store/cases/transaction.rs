@@ -76,7 +76,7 @@ pub async fn a_transaction_rolled_back_leaves_the_claim_in_progress(harness: &im
     let mut lent = lender.lend(&id, &token);
     lender.effect(&mut *lent, "undone").await;
     let before = lender.records.record(&id).await;
-    lent.roll_back().await;
+    lent.roll_back().await.expect("the store is up");
     lender.assert_effects("undone", 0).await;
     assert_eq!(lender.records.record(&id).await, before);
     lender.records.applied(&Write::fail(), &id, &token).await;
@@ -99,7 +99,7 @@ pub async fn a_second_attempt_commits_what_the_first_rolled_back(harness: &impl 
     let (id, token) = lender.claimed("second attempt").await;
     let mut lent = lender.lend(&id, &token);
     lender.effect(&mut *lent, "once").await;
-    lent.roll_back().await;
+    lent.roll_back().await.expect("the store is up");
     lender.records.applied(&Write::fail(), &id, &token).await;
 
     let token = lender.records.granted(&id).await.token;
@@ -123,7 +123,7 @@ pub async fn a_transaction_that_is_not_used_stands_in_no_ones_way(harness: &impl
         let (id, token) = lender.claimed(&format!("{end} beside it")).await;
         let lent = lender.lend(&id, &token);
         lender.records.applied(&end, &id, &token).await;
-        lent.roll_back().await;
+        lent.roll_back().await.expect("the store is up");
         assert_eq!(lender.records.record(&id).await.state, end.leads_to());
     }
 }
@@ -178,7 +178,7 @@ impl<'h, H: StoreHarness> Lender<'h, H> {
     }
 
     async fn claimed(&self, key: &str) -> (RecordId, Token) {
-        let id = self.records.id(key.to_owned());
+        let id = self.records.id(key);
         let token = self.records.granted(&id).await.token;
         (id, token)
     }

@@ -71,7 +71,7 @@ impl Worker {
             },
             (Action::RollBack, Some(token)) => {
                 if let Some(lent) = self.borrow(records, &id, token).await {
-                    lent.roll_back().await;
+                    lent.roll_back().await.expect("the store is up");
                 }
                 Reply::Nothing
             }

@@ -1,0 +1,62 @@
+//! What becomes of a delivery that is settled.
+
+use futures::future::join_all;
+use steadfast::broker::{PublishError, Settle, SettleError, Settlement};
+
+use crate::{retry_topics::Tier, source::KafkaSource, state::State};
+
+/// What a settlement needs.
+enum Step<'a> {
+    Settled(Result<(), SettleError>),
+    /// A copy in this topic, and then an ack.
+    Copy(&'a Settle, &'a str),
+}
+
+impl KafkaSource {
+    pub(crate) async fn settle_batch(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
+        let steps: Vec<Step<'_>> = self
+            .shared
+            .update(|state| batch.iter().map(|settle| self.first_step(state, settle)).collect());
+        join_all(steps.into_iter().map(|step| async {
+            match step {
+                Step::Settled(answer) => answer,
+                Step::Copy(settle, topic) => self.copy(settle, topic).await,
+            }
+        }))
+        .await
+    }
+
+    fn first_step<'a>(&'a self, state: &mut State, settle: &'a Settle) -> Step<'a> {
+        let partition = match state.holder(settle.receipt) {
+            Ok(partition) => partition,
+            Err(error) => return Step::Settled(Err(error)),
+        };
+        let tag = settle.receipt.tag;
+        match settle.settlement {
+            Settlement::Ack => partition.ack(tag),
+            Settlement::Requeue { delay, .. } if !delay.is_zero() => {
+                match Tier::for_wait(&self.shared.tiers, delay) {
+                    Some(tier) => return Step::Copy(settle, &tier.topic),
+                    None => partition.give_back(tag),
+                }
+            }
+            _ => partition.give_back(tag),
+        };
+        Step::Settled(Ok(()))
+    }
+
+    /// Publishes the copy, and settles the original once it is confirmed (P1).
+    async fn copy(&self, settle: &Settle, topic: &str) -> Result<(), SettleError> {
+        let Some(copies) = &self.copies else { return Err(SettleError::Stale) };
+        match copies.publish(settle, topic).await {
+            Ok(()) => {}
+            Err(PublishError::Refused(error)) => return Err(SettleError::Refused(error)),
+            Err(PublishError::Unavailable(error)) => return Err(SettleError::Unavailable(error)),
+            Err(error) => return Err(SettleError::Unavailable(error.into())),
+        }
+        self.shared.update(|state| {
+            state.holder(settle.receipt)?.ack(settle.receipt.tag);
+            Ok(())
+        })
+    }
+}

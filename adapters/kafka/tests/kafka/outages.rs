@@ -1,0 +1,83 @@
+//! A server that goes away under load: one of its own.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use steadfast::{
+    Consumer, DedupKey, HandlerError, Message, Shutdown, broker::Broker as _, handler_fn,
+    store::MemoryStore,
+};
+use steadfast_test_servers::Kafka;
+
+use crate::support::{
+    admin, classic,
+    session::{until, until_is},
+};
+
+const MESSAGES: usize = 400;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_broker_restarts_under_load() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kafka-that-restarts");
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut server = Kafka::start(folder).expect("a server of our own");
+    let servers = server.url().to_owned();
+    admin::create_topic(&servers, "orders", 3).await;
+    admin::create_topic(&servers, "dead", 1).await;
+    let broker = classic(&servers).set("reconnect.backoff.max.ms", "500");
+    let publisher = broker.publisher().await.expect("a publisher");
+    let all = (0..MESSAGES).map(|number| {
+        let message = Message::new(format!("\"{number}\"")).with_key(number.to_string());
+        let publisher = &publisher;
+        async move { publisher.publish("orders", &message).await }
+    });
+    join_all(all).await.into_iter().for_each(|published| published.expect("it is published"));
+
+    let runs = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
+    let seen = Arc::clone(&runs);
+    let handler = handler_fn(move |text: String| {
+        let seen = Arc::clone(&seen);
+        async move {
+            // So that the restart comes into the middle.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            *seen.lock().expect("it only counts").entry(text).or_default() += 1;
+            Ok::<_, HandlerError>(())
+        }
+    });
+    let consumer = Consumer::builder("restart", handler)
+        .source("orders")
+        .group("billing")
+        .dead_letter("dead")
+        .concurrency(4)
+        .store(MemoryStore::new())
+        .dedup_key(DedupKey::of(|text: &String| text.clone()))
+        .build(broker.clone())
+        .expect("a sound policy");
+    let (health, shutdown) = (consumer.health(), Shutdown::new());
+    let running = tokio::spawn(consumer.run(shutdown.clone()));
+    let handled = async || runs.lock().expect("it only counts").len();
+    until("some to be handled", async || handled().await > MESSAGES / 8).await;
+
+    tokio::task::block_in_place(|| server.kill()).expect("it is killed");
+    assert!(handled().await < MESSAGES, "it came too late");
+    until("the consumer to say so", async || !health.is_ready()).await;
+    tokio::task::block_in_place(|| server.start_again()).expect("it starts again");
+
+    until_is(MESSAGES, handled).await;
+    until("the consumer to be ready again", async || health.is_ready()).await;
+    until_is(MESSAGES as i64, async || {
+        tokio::task::block_in_place(|| admin::committed(&servers, "billing", "orders"))
+            .values()
+            .sum::<i64>()
+    })
+    .await;
+    shutdown.trigger();
+    running.await.expect("it does not panic").expect("it ends well");
+    let runs = runs.lock().expect("it only counts");
+    assert!(runs.values().all(|runs| *runs == 1), "the store lets nothing run twice: {runs:?}");
+}

@@ -1,0 +1,177 @@
+//! The connections that are lent to handlers.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
+    SqlSafeStr as _, SqlStr, Transaction, postgres::PgPoolOptions,
+};
+use steadfast::store::{RecordId, StoreError, Token};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    Config,
+    error::{Trouble, no_answer},
+    lane::{DEADLINE, uuid},
+    migrate::Server,
+};
+
+/// A statement that was given up may run for this long until it is ended by closing its connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The connections that are lent.
+pub(crate) struct Lender {
+    /// One for each connection: a handler that finds none free waits here, and not in the pool, which
+    /// cannot tell a wait for a connection from a server that does not answer.
+    permits: Arc<Semaphore>,
+    pool: PgPool,
+    suspicion: Suspicion,
+    config: Config,
+    begin: SqlStr,
+}
+
+pub(crate) type Begun = Result<(Transaction<'static, Postgres>, OwnedSemaphorePermit), sqlx::Error>;
+
+impl Lender {
+    pub(crate) fn new(config: &Config, server: Server) -> Self {
+        let suspicion = Suspicion::default();
+        let suspects = suspicion.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(config.transactions)
+            // Longer than it takes to give a connection back.
+            .acquire_timeout(PATIENCE * 3)
+            .test_before_acquire(false)
+            .after_release(move |connection, _| {
+                let look_closely = suspects.is_there();
+                Box::pin(async move {
+                    // A connection that was given up in the middle of a long statement is closed: the
+                    // server notices, and ends the statement.
+                    let fit = timeout(PATIENCE, fit(connection, look_closely)).await;
+                    fit.unwrap_or_else(|_| Err(no_answer("a statement given up")))
+                })
+            })
+            .connect_lazy_with(config.options.clone());
+        let begin = format!(
+            r#"begin isolation level read committed; select "{{schema}}".lend({}, {})"#,
+            config.idle_in_transaction.as_millis(),
+            server.watch_interval(),
+        );
+        let permits = Arc::new(Semaphore::new(config.transactions as usize));
+        let begin = config.schema.render(&begin).into_sql_str();
+        Self { permits, pool, suspicion, config: config.clone(), begin }
+    }
+
+    pub(crate) fn transactions(&self) -> u32 {
+        self.config.transactions
+    }
+
+    pub(crate) fn idle_in_transaction(&self) -> Duration {
+        self.config.idle_in_transaction
+    }
+
+    /// Has connections looked at before they are lent again: called before one is dropped in any
+    /// other way than after a commit.
+    pub(crate) fn suspect(&self) {
+        self.suspicion.arises();
+    }
+
+    /// Waits for a free connection. This may be given up at any time.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    /// Begins a transaction in a task that nobody cancels: a `begin` given up half-way would leave
+    /// its connection in a transaction, for the next one to find.
+    pub(crate) fn begin(&self, permit: OwnedSemaphorePermit) -> JoinHandle<Begun> {
+        /// New connections that are lost again.
+        const TRIES: u32 = 3;
+        let (pool, begin) = (self.pool.clone(), self.begin.clone());
+        let suspicion = self.suspicion.clone();
+        tokio::spawn(async move {
+            let begun = async {
+                let mut new = 0;
+                loop {
+                    // After a restart of the server, each idle connection finds out for itself.
+                    new += u32::from(pool.num_idle() == 0);
+                    match pool.begin_with(begin.clone()).await {
+                        Err(error) if is_stale(&error) && new < TRIES => suspicion.arises(),
+                        begun => return begun,
+                    }
+                }
+            };
+            let mut begun = pin!(begun);
+            let begun = timeout(DEADLINE, &mut begun).await.unwrap_or_else(|_| {
+                suspicion.arises();
+                Err(no_answer("begin"))
+            });
+            Ok((begun?, permit))
+        })
+    }
+
+    /// Completes the record and commits, in one round trip. The text stands for itself, since only such
+    /// may hold two statements; a scope has none but harmless characters. The commit begins another
+    /// transaction, for sqlx to end: it does not know that the first one has ended, and the server would
+    /// complain.
+    pub(crate) fn finish(&self, id: &RecordId, token: &Token) -> AssertSqlSafe<Arc<str>> {
+        let key =
+            id.key.as_bytes().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        self.config.schema.render(&format!(
+            r#"select "{{schema}}".finish('{}', decode('{key}', 'hex'), '{}', {}); commit and chain"#,
+            id.scope.as_str(),
+            uuid(token.owner),
+            token.fence.cast_signed(),
+        ))
+    }
+
+    /// Whether the server is there for those who come now.
+    pub(crate) async fn answers(&self) -> Result<(), StoreError> {
+        let asked = async {
+            let mut connection = self.config.options.connect().await?;
+            connection.ping().await?;
+            connection.close().await
+        };
+        let answered = timeout(PATIENCE, asked).await;
+        answered.unwrap_or_else(|_| Err(no_answer("a rollback"))).map_err(StoreError::unavailable)
+    }
+}
+
+/// Whether a connection may be lent again: the server answers on it, and, if there is reason to look,
+/// takes writes, and is not in a transaction whose beginning was given up.
+async fn fit(connection: &mut PgConnection, look_closely: bool) -> Result<bool, sqlx::Error> {
+    if !look_closely {
+        return connection.ping().await.map(|()| true);
+    }
+    let fit = "select not current_setting('transaction_read_only')::boolean
+                  and current_setting('steadfast.lent', true) is distinct from 'yes'";
+    sqlx::query_scalar(fit).fetch_one(connection).await
+}
+
+/// That a connection may not be what it was: for a while after anything but a commit. Clones share it.
+#[derive(Clone, Default)]
+struct Suspicion(Arc<Mutex<Option<Instant>>>);
+
+impl Suspicion {
+    /// Longer than it takes to give a connection back.
+    const LASTS: Duration = DEADLINE;
+
+    fn arises(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_there(&self) -> bool {
+        let arose = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        arose.is_some_and(|arose| arose.elapsed() < Self::LASTS)
+    }
+}
+
+fn is_stale(error: &sqlx::Error) -> bool {
+    !matches!(error, sqlx::Error::PoolTimedOut) && Trouble::of(error) == Trouble::Connection
+}

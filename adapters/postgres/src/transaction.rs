@@ -1,0 +1,223 @@
+//! The transaction that a handler writes in.
+
+use std::any::Any;
+
+use async_trait::async_trait;
+use sqlx::{Postgres, Transaction};
+use steadfast::{
+    Context, HandlerError,
+    store::{Lent, RecordId, StoreError, Token, Written},
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    PostgresStore,
+    error::{code, is_outage, no_answer, store_error},
+    lane::{DEADLINE, Ending},
+    lender::{Begun, PATIENCE},
+};
+
+/// What [`Context`] can do when the consumer's store is a [`PostgresStore`].
+pub trait PostgresContext {
+    /// The transaction of this attempt, begun when it is first asked for. Write with plain sqlx: what
+    /// is written happens when, and only when, the message is recorded as done. Do not commit: that
+    /// is done after the handler, together with the record.
+    ///
+    /// It runs at READ COMMITTED. The consumer must ask for it: `transactional` in the derive or on
+    /// the builder.
+    ///
+    /// ```no_run
+    /// use steadfast::{Context, Handler, HandlerError};
+    /// use steadfast_postgres::{PostgresContext as _, sqlx};
+    ///
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Payment { order: String, cents: i64 }
+    /// struct Book;
+    ///
+    /// impl Handler for Book {
+    ///     type Message = Payment;
+    ///
+    ///     async fn handle(&self, paid: Payment, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+    ///         let transaction = cx.transaction().await?;
+    ///         sqlx::query("update accounts set cents = cents + $2 where order_id = $1")
+    ///             .bind(paid.order)
+    ///             .bind(paid.cents)
+    ///             .execute(&mut **transaction)
+    ///             .await?;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The database cannot begin one now. `?` passes it on as what it is: an outage, which pauses
+    /// intake and uses up no attempt. A consumer that is not transactional, or has another store, is
+    /// told so in the same way.
+    fn transaction(
+        &mut self,
+    ) -> impl Future<Output = Result<&mut Transaction<'static, Postgres>, HandlerError>> + Send;
+}
+
+impl PostgresContext for Context<'_> {
+    async fn transaction(&mut self) -> Result<&mut Transaction<'static, Postgres>, HandlerError> {
+        match self.lent::<PostgresTransaction>() {
+            Some(lent) => lent.open().await.map_err(|e| HandlerError::unavailable("postgres", e)),
+            None => Err(HandlerError::unavailable(
+                "transaction",
+                "this consumer lends no PostgreSQL transaction: declare it `transactional`, with a \
+                 `PostgresStore`",
+            )),
+        }
+    }
+}
+
+/// A transaction lent to one attempt. Costs nothing until it is asked for.
+pub struct PostgresTransaction {
+    store: PostgresStore,
+    id: RecordId,
+    token: Token,
+    work: Work,
+}
+
+enum Work {
+    NotAskedFor,
+    /// For a connection, while all are lent.
+    Waiting,
+    Beginning(JoinHandle<Begun>),
+    Open(Open),
+}
+
+struct Open {
+    transaction: Transaction<'static, Postgres>,
+    permit: OwnedSemaphorePermit,
+    /// When the server may have ended it because nothing was done in it.
+    idle_at: Instant,
+}
+
+impl PostgresTransaction {
+    pub(crate) fn new(store: PostgresStore, id: RecordId, token: Token) -> Self {
+        Self { store, id, token, work: Work::NotAskedFor }
+    }
+
+    /// As [`PostgresContext::transaction`], for tools and tests that have no context.
+    ///
+    /// # Errors
+    /// The client's.
+    pub async fn open(&mut self) -> Result<&mut Transaction<'static, Postgres>, sqlx::Error> {
+        if let Work::NotAskedFor | Work::Waiting = self.work {
+            self.work = Work::Waiting;
+            let permit = self.store.lender().permit().await?;
+            self.work = Work::Beginning(self.store.lender().begin(permit));
+        }
+        if let Work::Beginning(begun) = &mut self.work {
+            let begun = begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+            self.work = Work::NotAskedFor;
+            let (transaction, permit) = begun?;
+            let idle_at = Instant::now() + self.store.lender().idle_in_transaction();
+            self.work = Work::Open(Open { transaction, permit, idle_at });
+        }
+        match &mut self.work {
+            Work::Open(open) => Ok(&mut open.transaction),
+            _ => Err(sqlx::Error::BeginFailed),
+        }
+    }
+}
+
+#[async_trait]
+impl Lent for PostgresTransaction {
+    async fn complete(mut self: Box<Self>) -> Result<Written, StoreError> {
+        if let Work::Beginning(_) = self.work {
+            self.open().await.map_err(store_error)?;
+        }
+        let Self { store, id, token, work } = *self;
+        let Work::Open(Open { mut transaction, permit, idle_at }) = work else {
+            return store.write(&id, &token, Ending::Complete).await;
+        };
+        let task = tokio::spawn(async move {
+            let _permit = permit;
+            let finish = store.lender().finish(&id, &token);
+            let finished =
+                timeout(DEADLINE, sqlx::raw_sql(finish).execute(&mut *transaction)).await;
+            let error = match finished.unwrap_or_else(|_| Err(no_answer("a commit"))) {
+                Ok(_) => return Ok(Written::Applied),
+                Err(error) => error,
+            };
+            store.lender().suspect();
+            match code(&error).as_deref() {
+                Some("SF001") => Ok(Written::Fenced),
+                Some("SF002") => Err(StoreError::Refused(ENDED_BY_HANDLER.into())),
+                _ if is_outage(&error) && has_committed(&store, &id, &token).await? => {
+                    Ok(Written::Applied)
+                }
+                _ => Err(not_committed(error, idle_at)),
+            }
+        });
+        task.await.map_err(StoreError::unavailable)?
+    }
+
+    async fn roll_back(mut self: Box<Self>) -> Result<(), StoreError> {
+        if let Work::Beginning(_) = self.work {
+            self.open().await.map_err(store_error)?;
+        }
+        let Open { transaction, permit, idle_at } = match self.work {
+            Work::Open(open) => open,
+            Work::Waiting => {
+                let all = self.store.lender().transactions();
+                return Err(StoreError::unavailable(format!("all {all} transactions were lent")));
+            }
+            Work::NotAskedFor | Work::Beginning(_) => return Ok(()),
+        };
+        // In a task that nobody cancels. A statement that was given up may still run; the pool waits
+        // for it, or closes the connection.
+        let store = self.store;
+        let task = tokio::spawn(async move {
+            let _permit = permit;
+            store.lender().suspect();
+            match timeout(PATIENCE, transaction.rollback()).await {
+                Ok(Err(error)) if is_outage(&error) && Instant::now() < idle_at => {
+                    Err(store_error(error))
+                }
+                Ok(_) => Ok(()),
+                // A long statement, or a server that is silent?
+                Err(_) => store.lender().answers().await,
+            }
+        });
+        task.await.map_err(StoreError::unavailable)?
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+const ENDED_BY_HANDLER: &str = "the handler ended the lent transaction by itself: leave commit and rollback to \
+     steadfast, and return an error to have it rolled back";
+
+/// The end of a transaction of which it is certain that it did not commit: by an outage, or because of
+/// what the handler did in it. If in doubt it is the handler, whose attempts are counted: what is taken for
+/// an outage is tried for ever.
+fn not_committed(error: sqlx::Error, idle_at: Instant) -> StoreError {
+    if !is_outage(&error) {
+        return StoreError::RolledBack(Box::new(error));
+    }
+    if Instant::now() >= idle_at {
+        let words = format!("it was lost after longer than idle_in_transaction: {error}");
+        return StoreError::RolledBack(words.into());
+    }
+    store_error(error)
+}
+
+/// Whether a transaction committed, when the reply to that was lost.
+async fn has_committed(
+    store: &PostgresStore,
+    id: &RecordId,
+    token: &Token,
+) -> Result<bool, StoreError> {
+    use steadfast::store::{State, Store as _};
+    let record = store.look(id).await?;
+    Ok(record.is_some_and(|it| it.fence == token.fence && it.state == State::Done))
+}

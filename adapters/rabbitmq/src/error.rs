@@ -1,0 +1,106 @@
+//! What the client's errors mean.
+
+use lapin::ErrorKind;
+use steadfast::broker::BrokerError;
+
+/// The reply codes of AMQP 0-9-1 that trying again does not mend.
+const REFUSED: [u16; 6] =
+    [ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED, 540];
+pub(crate) const ACCESS_REFUSED: u16 = 403;
+pub(crate) const NOT_FOUND: u16 = 404;
+/// A queue that belongs to one connection, and not to ours.
+const RESOURCE_LOCKED: u16 = 405;
+pub(crate) const PRECONDITION_FAILED: u16 = 406;
+const NOT_ALLOWED: u16 = 530;
+
+/// Reply code and text, where it was the server that refused.
+pub(crate) fn reply(error: &lapin::Error) -> Option<(u16, &str)> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some((error.get_id(), error.get_message().as_str())),
+        _ => None,
+    }
+}
+
+/// What is said of a step of a set-up that failed.
+pub(crate) fn at_setup(error: lapin::Error, doing: &str) -> BrokerError {
+    match reply(&error) {
+        Some((code, text)) if REFUSED.contains(&code) && !may_pass(text) => {
+            BrokerError::Misconfigured(format!("{doing}: {text}{}", fix(code, text)))
+        }
+        _ => BrokerError::unavailable(error),
+    }
+}
+
+/// What the server refuses with the same codes while a node starts or is away, or while another has
+/// what we ask for.
+fn may_pass(text: &str) -> bool {
+    ["is down", "home node", "in exclusive use", "not running", "starting"]
+        .iter()
+        .any(|passing| text.contains(passing))
+}
+
+fn fix(code: u16, text: &str) -> &'static str {
+    match code {
+        ACCESS_REFUSED if text.contains("Login was refused") => {
+            " (look at user and password in the URL)"
+        }
+        ACCESS_REFUSED => " (`rabbitmqctl set_permissions` grants it)",
+        NOT_FOUND => {
+            " (create it, or let the broker declare it: `RabbitMq::declare(Queue::quorum(…))`)"
+        }
+        PRECONDITION_FAILED if text.contains("inequivalent arg") => {
+            " (a queue keeps the arguments with which it was first declared: declare it with those, \
+             or delete it)"
+        }
+        RESOURCE_LOCKED => " (an exclusive queue belongs to the connection that declared it)",
+        NOT_ALLOWED if text.contains("vhost") => {
+            " (the path of the URL names the virtual host; `rabbitmqctl add_vhost` creates it)"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    fn refused(code: u16, text: &str) -> BrokerError {
+        let error = AMQPError::from_id(code, text.into()).unwrap();
+        at_setup(ErrorKind::ProtocolError(error).into(), "consuming from `orders`")
+    }
+
+    #[test]
+    fn what_trying_again_cannot_mend_is_a_misconfiguration_that_names_the_fix() {
+        for (code, text, fix) in [
+            (403, "ACCESS_REFUSED - Login was refused using mechanism PLAIN", "password"),
+            (404, "NOT_FOUND - no queue 'orders' in vhost '/'", "declare"),
+            (530, "NOT_ALLOWED - vhost x not found", "add_vhost"),
+            (
+                405,
+                "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'orders'",
+                "belongs to the connection",
+            ),
+        ] {
+            match refused(code, text) {
+                BrokerError::Misconfigured(words) => {
+                    assert!(words.contains(text) && words.contains(fix), "{words}");
+                }
+                other => panic!("{code} is {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again() {
+        for (code, text) in [
+            (404, "NOT_FOUND - home node 'rabbit@b' of durable queue 'orders' is down"),
+            (530, "NOT_ALLOWED - access to vhost '/' refused: vhost '/' is down"),
+            (403, "ACCESS_REFUSED - queue 'orders' in vhost '/' in exclusive use"),
+            (320, "CONNECTION_FORCED - broker forced connection closure"),
+        ] {
+            assert!(matches!(refused(code, text), BrokerError::Unavailable(_)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What a session has been sent and has not settled.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use steadfast::broker::Demand;
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::convert::Incoming;
+
+/// The deliveries of a session. A broker's tag counts deliveries on the channel; a receipt's tag
+/// counts what was handed to the consumer, and is never used twice.
+#[derive(Default)]
+pub(crate) struct Held {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Sent ahead, not yet handed out, by the broker's tag.
+    ready: BTreeMap<u64, Incoming>,
+    /// Handed out, by the receipt's tag.
+    out: HashMap<u64, Out>,
+    last_receipt: u64,
+    bytes: usize,
+    stopped: bool,
+    over: Option<Over>,
+    handed_out: bool,
+    /// The highest of the broker's tags.
+    last_tag: u64,
+    /// How many deliveries behind this tag the server lets be unsettled.
+    open: (u64, usize),
+}
+
+/// A delivery in the consumer's hands.
+pub(crate) struct Out {
+    pub(crate) tag: u64,
+    bytes: usize,
+    /// In an ordered session, to take its place again.
+    kept: Option<Incoming>,
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone)]
+pub(crate) enum Over {
+    Lost(String),
+    /// Another session would end the same way.
+    Refused(String),
+}
+
+/// What a receive finds.
+pub(crate) enum Found {
+    /// Receipt, broker's tag, message.
+    Deliveries(Vec<(u64, u64, Incoming)>),
+    Nothing,
+    Stopped,
+    Over(Over),
+}
+
+impl Held {
+    pub(crate) fn arrive(&self, tag: u64, incoming: Incoming) {
+        let mut state = self.lock();
+        if state.over.is_some() {
+            return;
+        }
+        state.bytes += incoming.message.size();
+        state.last_tag = state.last_tag.max(tag);
+        state.ready.insert(tag, incoming);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Hands out, in the order of the queue. `keep`: as an ordered session does.
+    pub(crate) fn hand_out(&self, demand: Demand, keep: bool) -> Found {
+        let mut state = self.lock();
+        if let Some(over) = &state.over {
+            return Found::Over(over.clone());
+        }
+        if state.stopped {
+            return Found::Stopped;
+        }
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.len() < demand.messages && bytes < demand.bytes {
+            let Some((tag, incoming)) = state.ready.pop_first() else { break };
+            let size = incoming.message.size();
+            bytes += size;
+            state.last_receipt += 1;
+            let receipt = state.last_receipt;
+            let kept = keep.then(|| incoming.clone());
+            state.out.insert(receipt, Out { tag, bytes: size, kept });
+            taken.push((receipt, tag, incoming));
+        }
+        if taken.is_empty() {
+            return Found::Nothing;
+        }
+        state.handed_out = true;
+        Found::Deliveries(taken)
+    }
+
+    /// Takes a delivery out of the consumer's hands; `None` if it is not there.
+    pub(crate) fn take(&self, receipt: u64) -> Option<Out> {
+        let mut state = self.lock();
+        if state.over.is_some() {
+            return None;
+        }
+        let out = state.out.remove(&receipt)?;
+        state.bytes -= out.bytes;
+        drop(state);
+        self.changed.notify_waiters();
+        Some(out)
+    }
+
+    /// Puts a delivery back into the consumer's hands.
+    pub(crate) fn put_back(&self, receipt: u64, out: Out) {
+        let mut state = self.lock();
+        if state.over.is_some() {
+            return;
+        }
+        state.bytes += out.bytes;
+        state.out.insert(receipt, out);
+    }
+
+    /// Puts a delivery of an ordered session into its place in the line.
+    pub(crate) fn line_up(&self, out: Out) {
+        if let Some(incoming) = out.kept {
+            self.arrive(out.tag, incoming);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_waiters();
+    }
+
+    /// The broker's tags of what was not handed out, in order; they are forgotten.
+    pub(crate) fn take_ready(&self) -> Vec<u64> {
+        let mut state = self.lock();
+        let ready = std::mem::take(&mut state.ready);
+        state.bytes -= ready.values().map(|incoming| incoming.message.size()).sum::<usize>();
+        ready.into_keys().collect()
+    }
+
+    /// The session is over; every receipt is stale.
+    pub(crate) fn end(&self, reason: impl Into<String>) {
+        self.end_as(Over::Lost(reason.into()));
+    }
+
+    /// The session is over, and there is none to be had.
+    pub(crate) fn refuse(&self, reason: impl Into<String>) {
+        self.end_as(Over::Refused(reason.into()));
+    }
+
+    fn end_as(&self, over: Over) {
+        let mut state = self.lock();
+        state.over.get_or_insert(over);
+        state.ready.clear();
+        state.out.clear();
+        state.bytes = 0;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over.is_some()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// Messages and bytes that are unsettled.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.ready.len() + state.out.len(), state.bytes)
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.lock().ready.len()
+    }
+
+    /// From here on the server lets so many more deliveries be unsettled; 0: it sends none.
+    pub(crate) fn opens(&self, prefetch: usize) {
+        let mut state = self.lock();
+        state.open = (state.last_tag, prefetch);
+    }
+
+    /// Whether the server may send one more.
+    pub(crate) fn is_open(&self) -> bool {
+        let state = self.lock();
+        let (after, prefetch) = state.open;
+        let ready = state.ready.keys();
+        let tags = ready.copied().chain(state.out.values().map(|out| out.tag));
+        tags.filter(|tag| *tag > after).count() < prefetch
+    }
+
+    pub(crate) fn has_handed_out(&self) -> bool {
+        self.lock().handed_out
+    }
+
+    /// Rings at the next change; make it before you look.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use steadfast::Message;
+
+    use super::*;
+
+    fn incoming(text: &'static str) -> Incoming {
+        Incoming { message: Message::new(text), id: None, published_at: None, returns: None }
+    }
+
+    fn texts(found: Found) -> Vec<(u64, String)> {
+        let Found::Deliveries(found) = found else { return Vec::new() };
+        let text = |incoming: Incoming| incoming.message.payload.unwrap_or_default().to_vec();
+        let text = |incoming| String::from_utf8(text(incoming)).unwrap();
+        found.into_iter().map(|(receipt, _, incoming)| (receipt, text(incoming))).collect()
+    }
+
+    #[test]
+    fn what_lines_up_again_stands_before_what_came_after_it() {
+        let held = Held::default();
+        for (tag, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            held.arrive(tag, incoming(text));
+        }
+        let first = texts(held.hand_out(Demand::new(2, 100), true));
+        let [(one, _), (two, _)] = [first[0].clone(), first[1].clone()];
+        held.line_up(held.take(two).unwrap());
+        held.line_up(held.take(one).unwrap());
+        let again = texts(held.hand_out(Demand::new(9, 100), true));
+        assert_eq!(again, [(3, "a".into()), (4, "b".into()), (5, "c".into())]);
+        assert!(held.take(one).is_none(), "an earlier receipt is stale");
+        assert_eq!(held.load(), (3, 3));
+    }
+
+    #[test]
+    fn the_server_sends_no_more_than_one_prefetch_to_each_consumer() {
+        let held = Held::default();
+        assert!(!held.is_open(), "nobody consumes yet");
+        held.opens(1);
+        assert!(held.is_open());
+        held.arrive(1, incoming("a"));
+        assert!(!held.is_open());
+        held.opens(0);
+        held.opens(1);
+        assert!(held.is_open(), "another consumer counts anew, whatever is held");
+        held.arrive(2, incoming("b"));
+        let found = texts(held.hand_out(Demand::new(9, 9), false));
+        assert!(!held.is_open(), "what is handed out counts");
+        held.take(found[1].0).unwrap();
+        assert!(held.is_open());
+    }
+
+    #[test]
+    fn a_receipt_is_good_for_one_settlement_and_none_after_the_end() {
+        let held = Held::default();
+        held.arrive(7, incoming("a"));
+        held.arrive(8, incoming("b"));
+        let found = texts(held.hand_out(Demand::new(9, 9), false));
+        assert_eq!(held.take(found[0].0).unwrap().tag, 7);
+        assert!(held.take(found[0].0).is_none());
+        held.end("cut");
+        assert!(held.take(found[1].0).is_none());
+        assert!(matches!(held.hand_out(Demand::new(1, 1), false), Found::Over(_)));
+        held.arrive(9, incoming("late"));
+        assert_eq!(held.load(), (0, 0));
+    }
+}

@@ -1,0 +1,183 @@
+//! Publishing: confirmed, mandatory, persistent, on a connection apart.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{BasicPublishOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
+};
+use steadfast::{
+    Message,
+    broker::{BoxError, BrokerError, Publish, PublishError},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    config::Config,
+    connect::{late, within},
+    convert::{Outgoing, outgoing},
+    error::{at_setup, reply},
+    inspect::Known,
+    live::{Current, Live},
+    rules::max_message_bytes,
+    topology,
+};
+
+/// Publishes on a connection that is made when it is needed, and again when it is lost.
+///
+/// One message at a time travels on a channel: the client gives a returned message to whichever
+/// confirmation comes next, so that beside others a lost message could pass for a confirmed one. And
+/// what closes a channel, as a message that is too large, concerns no other.
+pub(crate) struct Publishing {
+    config: Arc<Config>,
+    current: Current,
+    permits: Semaphore,
+}
+
+/// What a message is published as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum As {
+    Message,
+    /// A copy that waits for its retry.
+    Waiting,
+}
+
+/// Messages under way at the same time.
+const CHANNELS: usize = 32;
+
+impl Publishing {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        let current = Current::new(Arc::clone(&config));
+        Self { config, current, permits: Semaphore::new(CHANNELS) }
+    }
+
+    /// The connection as it is, or a new one.
+    pub(crate) async fn live(&self) -> Result<Arc<Live>, BrokerError> {
+        self.current.live().await
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.current.known
+    }
+
+    pub(crate) async fn publish_as(
+        &self,
+        queue: &str,
+        message: &Message,
+        published_as: As,
+    ) -> Result<(), PublishError> {
+        let waits = published_as == As::Waiting;
+        let outgoing = outgoing(message, &self.config.key_header, waits)
+            .map_err(|error| PublishError::Refused(error.into()))?;
+        let deadline = self.config.deadline;
+        let ready = async {
+            let permit = self.permits.acquire().await.map_err(BrokerError::unavailable)?;
+            Ok::<_, BrokerError>((permit, self.live().await?))
+        };
+        let ready = within(deadline, "make room for a message", ready).await;
+        let (_permit, live) = ready.flatten().map_err(unavailable)?;
+        let most = max_message_bytes(live.version, &self.config);
+        fits(&outgoing, most, live.link.frame_max())?;
+        if let Some(reason) = live.link.blocked() {
+            return Err(unavailable(format!("RabbitMQ takes no messages: {reason}")));
+        }
+        let publishing = async {
+            let channel = live.channel(deadline).await.map_err(unavailable)?;
+            confirmed(&channel, queue, &outgoing.payload, outgoing.properties).await?;
+            live.give_back(channel);
+            Ok(())
+        };
+        let published = tokio::time::timeout(deadline, publishing).await;
+        published.unwrap_or_else(|_| {
+            Err(PublishError::Unavailable(match live.link.blocked() {
+                Some(reason) => format!("RabbitMQ takes no messages: {reason}").into(),
+                None => {
+                    self.current.is_lost(&live);
+                    late(deadline, &format!("a message for queue `{queue}`"))
+                }
+            }))
+        })
+    }
+}
+
+#[async_trait]
+impl Publish for Publishing {
+    async fn publish(&self, destination: &str, message: &Message) -> Result<(), PublishError> {
+        self.publish_as(destination, message, As::Message).await
+    }
+
+    async fn check(&self, destination: &str) -> Result<(), BrokerError> {
+        let live = self.live().await?;
+        let deadline = self.config.deadline;
+        let channel = live.channel(deadline).await?;
+        topology::look(&channel, destination, deadline).await?;
+        // The right to write shows in writing only: to a queue that is not there, so that nothing
+        // stays.
+        let doing = "publishing to the default exchange";
+        let nowhere = ShortString::from(format!("steadfast.check.{}", uuid::Uuid::new_v4()));
+        let publishing = async {
+            let options = BasicPublishOptions::default();
+            let none = BasicProperties::default();
+            channel.basic_publish("".into(), nowhere, options, &[], none).await?.await
+        };
+        let published = within(deadline, doing, publishing).await?;
+        published.map_err(|error| at_setup(error, doing))?;
+        // One that does not answer goes with its connection.
+        let _ = within(deadline, "closing a channel", channel.close(200, "closed".into())).await;
+        Ok(())
+    }
+}
+
+/// Publishes and waits for the confirmation.
+///
+/// The question for the queue goes ahead, unanswered: where there is none, the server closes the
+/// channel and never sees the message. Without it the server would send the whole message back, and
+/// the client would write it into the log.
+async fn confirmed(
+    channel: &Channel,
+    queue: &str,
+    payload: &[u8],
+    properties: BasicProperties,
+) -> Result<(), PublishError> {
+    let name = ShortString::try_new(queue).map_err(unavailable)?;
+    let ask = QueueDeclareOptions { passive: true, nowait: true, ..Default::default() };
+    let failed = |error: lapin::Error| match reply(&error) {
+        Some((406, text)) if text.contains("larger than") => PublishError::Refused(text.into()),
+        Some((_, text)) => unavailable(text.to_owned()),
+        None => unavailable(error),
+    };
+    channel.queue_declare(name.clone(), ask, FieldTable::default()).await.map_err(failed)?;
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let publishing = channel.basic_publish("".into(), name, options, payload, properties);
+    match publishing.await.map_err(failed)?.await.map_err(failed)? {
+        Confirmation::Ack(None) => Ok(()),
+        Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
+            let why = returned.reply_text.to_string();
+            Err(unavailable(format!("no queue took the message for `{queue}`: {why}")))
+        }
+        Confirmation::Nack(None) => Err(unavailable(format!(
+            "queue `{queue}` refuses messages: it is full, or has lost its quorum"
+        ))),
+        Confirmation::NotRequested => Err(unavailable("the channel does not confirm")),
+    }
+}
+
+fn fits(outgoing: &Outgoing, most: usize, frame_max: usize) -> Result<(), PublishError> {
+    let payload = outgoing.payload.len();
+    if payload > most {
+        let words = format!("a payload of {payload} bytes, and the server takes {most}");
+        return Err(PublishError::Refused(words.into()));
+    }
+    if outgoing.property_bytes > frame_max {
+        let (found, most) = (outgoing.property_bytes, frame_max);
+        let words = format!("headers of {found} bytes, and one frame holds {most}");
+        return Err(PublishError::Refused(words.into()));
+    }
+    Ok(())
+}
+
+fn unavailable(error: impl Into<BoxError>) -> PublishError {
+    PublishError::Unavailable(error.into())
+}

@@ -1,0 +1,270 @@
+//! What sessions and publishers make of it.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use steadfast::{
+    Delivery, Message,
+    broker::{
+        Broker, BrokerError, Demand, Publish, PublishError, Settle, SettleError, Settlement,
+        Source, Subscription,
+    },
+};
+use steadfast_rabbitmq::{Queue, RabbitMq};
+use steadfast_test_servers::RabbitMq as Server;
+use tokio::time::{sleep, timeout};
+
+use crate::node::node;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+const TIER: Duration = Duration::from_secs(2);
+
+/// A broker with two queues of this test's own.
+pub(crate) struct Setting {
+    pub(crate) orders: String,
+    pub(crate) dead: String,
+    pub(crate) broker: RabbitMq,
+}
+
+impl Setting {
+    pub(crate) fn on(server: &Server, test: &str) -> Self {
+        let own = uuid::Uuid::new_v4().simple();
+        let (orders, dead) = (format!("{test}.orders.{own}"), format!("{test}.dead.{own}"));
+        let broker = RabbitMq::new(server.url()).expect("a URL");
+        let broker = broker.declare(Queue::quorum(&orders)).declare(Queue::quorum(&dead));
+        let broker = broker.waits([TIER]).expect("the server keeps it");
+        Self { orders, dead, broker }
+    }
+
+    async fn session(&self) -> Arc<dyn Source> {
+        let subscription = Subscription::new(&self.orders, "billing");
+        until("a session", async || self.broker.subscribe(&subscription).await).await
+    }
+
+    /// Everything that comes until these have all been acked. An ack whose answer is lost may have
+    /// arrived: then the message does not come again.
+    async fn ack_all(&self, mut missing: BTreeSet<String>) {
+        let acking = async {
+            let mut source = self.session().await;
+            while !missing.is_empty() {
+                match next(&*source).await {
+                    Ok(delivery) => {
+                        missing.remove(&text(&delivery.message));
+                        source.settle(&[Settle::new(delivery, Settlement::Ack)]).await;
+                    }
+                    Err(_) => source = self.session().await,
+                }
+            }
+            source.close().await;
+        };
+        let acked = timeout(PATIENCE, acking).await;
+        acked.unwrap_or_else(|_| panic!("waited in vain for {missing:?}"));
+    }
+}
+
+/// Asks until it succeeds.
+pub(crate) async fn until<T, E: std::fmt::Debug>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let asking = async {
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+async fn next(source: &dyn Source) -> Result<Delivery, BrokerError> {
+    loop {
+        let receiving = timeout(PATIENCE, source.receive(Demand::new(1, 1))).await;
+        if let Some(delivery) = receiving.expect("a delivery in time")?.into_iter().next() {
+            return Ok(delivery);
+        }
+    }
+}
+
+/// Waits until the server would find a quorum queue after a kill. It writes the messages down before it
+/// confirms them, but the name of a new queue only some moments later, and a queue whose name is
+/// not found begins anew, empty.
+async fn until_on_disk(server: &Server, queue: &str) {
+    let names = server
+        .folder()
+        .join("data/mnesia/steadfast@localhost/quorum/steadfast@localhost/names.dets");
+    let has = |bytes: &[u8]| bytes.windows(queue.len()).any(|part| part == queue.as_bytes());
+    let looking = async || match std::fs::read(&names) {
+        Ok(bytes) if has(&bytes) => Ok(()),
+        other => Err(other.map(|_| "not yet")),
+    };
+    until("the name of a queue on disk", looking).await;
+}
+
+fn text(message: &Message) -> String {
+    String::from_utf8(message.payload.clone().unwrap_or_default().to_vec()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishing_says_that_memory_is_short_while_consuming_goes_on() {
+    let server = node().await;
+    let setting = Setting::on(&server, "alarm");
+    let Setting { orders, dead, broker } = &setting;
+    let publisher = broker.publisher().await.expect("the server is there");
+    for text in ["m1", "m2"] {
+        publisher.publish(orders, &Message::new(text)).await.expect("it is confirmed");
+    }
+    let source = setting.session().await;
+    server.set_memory_alarm(true).expect("the alarm can be raised");
+    // The server says so to a connection only when that publishes.
+    let refused =
+        until("a refusal", async || match publisher.publish(dead, &Message::new("x")).await {
+            Err(PublishError::Unavailable(error)) if error.to_string().contains("takes no") => {
+                Ok(error)
+            }
+            other => Err(other.map_err(|error| error.to_string())),
+        });
+    refused.await;
+    for _ in 0..2 {
+        let delivery = next(&*source).await.expect("consuming goes on");
+        let answers = source.settle(&[Settle::new(delivery, Settlement::Ack)]).await;
+        answers.into_iter().next().expect("an answer").expect("it is ours");
+    }
+    server.set_memory_alarm(false).expect("the alarm can be cleared");
+    until("publishing to go on", async || publisher.publish(dead, &Message::new("y")).await).await;
+    source.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_or_was_confirmed_outlives_a_kill_of_the_server() {
+    let mut server = node().await;
+    let setting = Setting::on(&server, "killed");
+    let Setting { orders, dead, broker } = &setting;
+    let publisher = broker.publisher().await.expect("the server is there");
+    let source = setting.session().await;
+    let mut confirmed = BTreeSet::new();
+    for number in 0..200 {
+        let text = format!("m{number}");
+        publisher.publish(orders, &Message::new(text.clone())).await.expect("it is confirmed");
+        confirmed.insert(text);
+    }
+    until_on_disk(&server, &format!("{orders}.steadfast.wait.2s")).await;
+    for number in 0..100 {
+        let delivery = next(&*source).await.expect("the server is there");
+        let text = text(&delivery.message);
+        // Half of them wait as copies, half are held when the server dies.
+        if number % 2 == 0 {
+            let requeue = Settlement::Requeue { delay: TIER, counted: true };
+            let answers = source.settle(&[Settle::new(delivery, requeue)]).await;
+            answers
+                .into_iter()
+                .next()
+                .expect("an answer")
+                .unwrap_or_else(|e| panic!("{text}: {e}"));
+        }
+    }
+    server.kill().expect("it can be killed");
+    timeout(PATIENCE, source.lost()).await.expect("the session notices");
+    let failed = publisher.publish(dead, &Message::new("x")).await;
+    assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
+    server.start_again().expect("it can be started again");
+    setting.ack_all(confirmed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_wait_for_their_queue_to_come_back() {
+    let server = node().await;
+    let setting = Setting::on(&server, "deleted");
+    let Setting { orders, dead, broker } = &setting;
+    let source = setting.session().await;
+    let publisher = broker.publisher().await.expect("the server is there");
+    publisher.publish(orders, &Message::new("held")).await.expect("it is confirmed");
+    let held = next(&*source).await.expect("the server is there");
+    publisher.publish(dead, &Message::new("before")).await.expect("it is confirmed");
+    server.ctl(&["delete_queue", dead]).expect("it can be deleted");
+
+    // Many at the same time, so that none can pass for another's confirmation.
+    let many = |publisher: Arc<dyn Publish>| async move {
+        let messages: Vec<Message> = (0..50).map(|n| Message::new(format!("d{n}"))).collect();
+        let publishing = messages.iter().map(|message| publisher.publish(dead, message));
+        futures::future::join_all(publishing).await
+    };
+    let answers = many(Arc::clone(&publisher)).await;
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Err(PublishError::Unavailable(_)))),
+        "{answers:?}"
+    );
+    // The source is on a connection apart: what it holds is still its own.
+    let answers = source.settle(&[Settle::new(held, Settlement::Ack)]).await;
+    answers.into_iter().next().expect("an answer").expect("the session has not noticed");
+
+    let declaring = RabbitMq::new(server.url()).expect("a URL").declare(Queue::quorum(dead));
+    declaring.publisher().await.expect("it can be declared again");
+    assert!(many(publisher).await.iter().all(Result::is_ok));
+    source.close().await;
+    let subscription = Subscription::new(dead, "reader");
+    let reader = broker.subscribe(&subscription).await.expect("a session");
+    let mut found = BTreeSet::new();
+    while found.len() < 50 {
+        let delivery = next(&*reader).await.expect("the server is there");
+        found.insert(text(&delivery.message));
+    }
+    assert!((0..50).all(|number| found.contains(&format!("d{number}"))), "{found:?}");
+    reader.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_deleted_ends_the_session_and_is_named() {
+    let server = node().await;
+    let setting = Setting::on(&server, "gone");
+    let orders = &setting.orders;
+    let source = setting.session().await;
+    server.ctl(&["delete_queue", orders]).expect("it can be deleted");
+    timeout(PATIENCE, source.lost()).await.expect("the session notices");
+    let error = source.receive(Demand::new(1, 1)).await.expect_err("the session is over");
+    assert!(error.to_string().contains(orders), "{error}");
+    let again = RabbitMq::new(server.url()).expect("a URL");
+    match again.subscribe(&Subscription::new(orders, "billing")).await {
+        Err(BrokerError::Misconfigured(words)) => assert!(words.contains(orders), "{words}"),
+        other => panic!("the queue is gone: {:?}", other.err()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_do_not_wait_for_copies_that_nobody_takes() {
+    let server = node().await;
+    let setting = Setting::on(&server, "beside");
+    let Setting { orders, broker, .. } = &setting;
+    let publisher = broker.publisher().await.expect("the server is there");
+    for text in ["waits", "ends"] {
+        publisher.publish(orders, &Message::new(text)).await.expect("it is confirmed");
+    }
+    let source = setting.session().await;
+    let (waits, ends) = (next(&*source).await.expect("it"), next(&*source).await.expect("it"));
+    server.set_memory_alarm(true).expect("the alarm can be raised");
+    let requeue = Settlement::Requeue { delay: TIER, counted: true };
+    let batch = [Settle::new(waits, requeue), Settle::new(ends, Settlement::Ack)];
+    let settling = {
+        let (source, batch) = (Arc::clone(&source), batch.clone());
+        tokio::spawn(async move { source.settle(&batch).await })
+    };
+    let acked = until("the ack to arrive", async || {
+        let counted = server.ctl(&["list_queues", "name", "messages"]).expect("it answers");
+        let line = counted.lines().find(|line| line.starts_with(&format!("{orders}\t")));
+        if line.is_some_and(|line| line.ends_with("\t1")) { Ok(()) } else { Err(counted) }
+    });
+    acked.await;
+    assert!(!settling.is_finished(), "the copy is still on its way");
+    // The consumer ends a session whose settlements take 30 s.
+    let answers = timeout(Duration::from_secs(20), settling).await.expect("in time").expect("ran");
+    assert!(matches!(&*answers, [Err(SettleError::Unavailable(_)), Ok(())]), "{answers:?}");
+    server.set_memory_alarm(false).expect("the alarm can be cleared");
+    let [waits, _] = batch;
+    until("the copy to be taken", async || {
+        source.settle(std::slice::from_ref(&waits)).await.remove(0)
+    })
+    .await;
+    let again = next(&*source).await.expect("it comes after its wait");
+    assert_eq!(text(&again.message), "waits");
+    source.close().await;
+}

@@ -1,0 +1,13 @@
+use steadfast::Consumer;
+
+#[derive(Consumer)]
+#[consumer(
+    name = "billing.charge-card",
+    source = "orders",
+    group = "billing",
+    dead_letter = "orders.dead",
+    acknowledge(long_drain),
+)]
+struct ChargeCard;
+
+include!("../handler.rs");

@@ -1,0 +1,41 @@
+//! The brokers that a round can run on. See the crate's documentation for how to add one.
+
+mod kafka;
+mod mock;
+mod rabbitmq;
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use steadfast::broker::Broker;
+
+use crate::Plan;
+
+/// Publishes the round's messages, once, before its workers start.
+pub(crate) async fn load(plan: &Plan) -> Result<()> {
+    match scheme(plan) {
+        "amqp" => rabbitmq::load(plan).await,
+        "kafka" => kafka::load(plan).await,
+        "mock" => mock::load(plan),
+        other => bail!("there is no broker `{other}` yet"),
+    }
+}
+
+/// The broker, for a worker.
+pub(crate) async fn open(plan: &Plan) -> Result<Arc<dyn Broker>> {
+    match scheme(plan) {
+        "amqp" => rabbitmq::open(plan),
+        "kafka" => Ok(kafka::open(plan)),
+        "mock" => Ok(mock::open(plan)),
+        other => bail!("there is no broker `{other}` yet"),
+    }
+}
+
+/// Whether what is in the broker is there without the workers too.
+pub(crate) fn outlives_workers(plan: &Plan) -> bool {
+    scheme(plan) != "mock"
+}
+
+fn scheme(plan: &Plan) -> &str {
+    plan.broker.split_once("://").map_or(plan.broker.as_str(), |(scheme, _)| scheme)
+}

@@ -1,0 +1,268 @@
+//! One round: workers on the same messages, and what happens to them.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use steadfast::store::{State, Store as _};
+use steadfast_postgres::{Config, testing::Scratch};
+use tokio::runtime::Runtime;
+
+use crate::{Action, Fault, Ledger, Outcome, Plan, Point, feed, letters::Letters, slot::Slot};
+
+/// One round: workers on the same messages, and what happens to them.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// What each worker is given; the round fills in schema, worker and fault.
+    pub plan: Plan,
+    /// For each worker the faults of its lives, one life after the other.
+    pub faults: Vec<Vec<Fault>>,
+    /// What comes from outside, in order.
+    pub disturbances: Vec<Disturbance>,
+    /// For each worker how many seconds its wall clock is ahead. Missing ones are right.
+    pub clocks: Vec<i32>,
+}
+
+/// Something from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Disturbance {
+    /// Once all workers together have told this many lines.
+    pub after: usize,
+    /// What.
+    pub blow: Blow,
+}
+
+/// What comes from outside.
+#[derive(Clone, Copy, Debug)]
+pub enum Blow {
+    /// The worker of this number is killed or stopped.
+    Worker(usize, Action),
+    /// The first is killed, and the second in the moment after the first one's next life has begun, in
+    /// which the others make room for it.
+    Rebalance(usize, usize),
+    /// The blow of this number, of those that the round is run with.
+    Around(usize),
+}
+
+impl Blow {
+    /// How many workers it kills.
+    pub(crate) fn kills(self) -> usize {
+        match self {
+            Self::Worker(_, Action::Kill) => 1,
+            Self::Rebalance(..) => 2,
+            Self::Worker(_, Action::Stop) | Self::Around(_) => 0,
+        }
+    }
+}
+
+/// What strikes something around the workers: the database, the broker, the network.
+pub type Strike<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+/// How long a round may take on a slow and busy machine before something counts as stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long between two looks at the workers.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a group on a quiet machine is about to take in a member, once that runs: a few heartbeats.
+const REBALANCE: Duration = Duration::from_millis(800);
+
+/// How many records are looked at in a row, which at most keep pace with the workers: they are to be heard
+/// in between, and struck while they work.
+const LOOKS: usize = 20;
+
+impl Round {
+    /// Workers to whom nothing happens yet.
+    #[must_use]
+    pub fn new(plan: Plan, workers: usize) -> Self {
+        Self {
+            plan,
+            faults: vec![Vec::new(); workers],
+            disturbances: Vec::new(),
+            clocks: Vec::new(),
+        }
+    }
+
+    /// Three workers, with faults in some of their lives and kills and stops from outside, as the seed says.
+    #[must_use]
+    pub fn random(mut plan: Plan, seed: u64) -> Self {
+        let mut chance = StdRng::seed_from_u64(seed);
+        plan.seed = seed;
+        let mut round = Self::new(plan, 3);
+        let action = |chance: &mut StdRng| match chance.random_bool(0.6) {
+            true => Action::Kill,
+            false => Action::Stop,
+        };
+        for faults in &mut round.faults {
+            for _ in 0..chance.random_range(0..3) {
+                let point = *Point::ALL.choose(&mut chance).unwrap_or(&Point::AfterEffect);
+                faults.push(Fault {
+                    point,
+                    skip: chance.random_range(0..4),
+                    action: action(&mut chance),
+                });
+            }
+        }
+        for _ in 0..chance.random_range(1..5) {
+            let (after, worker) = (chance.random_range(0..100), chance.random_range(0..3));
+            let blow = Blow::Worker(worker, action(&mut chance));
+            round.disturbances.push(Disturbance { after, blow });
+        }
+        round.disturbances.sort_by_key(|disturbance| disturbance.after);
+        round
+    }
+
+    /// Runs it to its end: every record done or dead, every worker stopped in good order. `program` is the
+    /// worker, `env!("CARGO_BIN_EXE_crash-worker")` in a test; `around` are the blows that its
+    /// disturbances name by number.
+    ///
+    /// # Errors
+    /// When something is stuck, or a worker ends by itself.
+    pub fn run(&self, program: &str, around: &mut [Strike<'_>]) -> Result<Outcome> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let config = Config::new(&self.plan.store)?.lanes(1)?;
+        let scratch = runtime.block_on(Scratch::with(config)).context("the round's schema")?;
+        let mut plan = self.plan.clone();
+        plan.schema = scratch.schema().to_owned();
+        runtime.block_on(async {
+            let ledger = Ledger::new(&plan.schema);
+            ledger.make(scratch.pool()).await?;
+            if plan.seed.is_multiple_of(3) {
+                ledger.slow_down(scratch.pool()).await?;
+            }
+            feed::load(&plan).await
+        })?;
+        let mut stage = Stage {
+            slots: Vec::new(),
+            unfinished: (0..plan.messages).filter(|number| plan.has_record(*number)).collect(),
+            outcome: Outcome::of(&plan),
+            disturbances: &self.disturbances,
+            runtime: &runtime,
+            scratch: &scratch,
+            around,
+        };
+        for (number, faults) in self.faults.iter().enumerate() {
+            let clock = self.clocks.get(number).copied().unwrap_or(0);
+            stage.slots.push(Slot::start(&plan, number, faults, clock, program)?);
+        }
+        stage.play().with_context(|| format!("{self:#?}"))?;
+        let Stage { outcome, .. } = stage;
+        runtime.block_on(outcome.read(&scratch))
+    }
+}
+
+/// A round while it runs.
+struct Stage<'a, 'b> {
+    slots: Vec<Slot>,
+    unfinished: BTreeSet<u32>,
+    outcome: Outcome,
+    disturbances: &'a [Disturbance],
+    runtime: &'a Runtime,
+    scratch: &'a Scratch,
+    around: &'a mut [Strike<'b>],
+}
+
+impl Stage<'_, '_> {
+    fn play(&mut self) -> Result<()> {
+        let began = Instant::now();
+        while !self.is_over() {
+            if began.elapsed() > PATIENCE {
+                bail!("stuck for {} s: {}", PATIENCE.as_secs(), self.describe_unfinished());
+            }
+            thread::sleep(LOOK_AGAIN);
+            self.disturb()?;
+            self.look_at_records();
+            for slot in &mut self.slots {
+                slot.hear(&mut self.outcome);
+                slot.live_on(&mut self.outcome)?;
+            }
+            let all_stopped = self.slots.iter().all(Slot::is_stopped);
+            for slot in &mut self.slots {
+                let store = self.scratch.store();
+                let taken_over = |held: (u32, u64)| {
+                    let looked =
+                        self.runtime.block_on(store.look(&self.outcome.plan.record(held.0)));
+                    matches!(looked, Ok(Some(record))
+                        if record.fence != held.1 || record.state != State::InProgress)
+                };
+                slot.go_on_when_others_have(taken_over, all_stopped)?;
+            }
+        }
+        // While the workers are at work: what has no record may still be on its way.
+        self.outcome.letters = self.runtime.block_on(Letters::read(&self.outcome.plan))?;
+        for slot in &mut self.slots {
+            slot.end(&mut self.outcome)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.unfinished.is_empty()
+            && self.due().is_none()
+            && self.slots.iter().all(|slot| !slot.is_stopped())
+    }
+
+    /// The next disturbance, if the workers have told enough.
+    fn due(&self) -> Option<Disturbance> {
+        let next = self.disturbances.first();
+        next.filter(|next| next.after <= self.outcome.lines.len()).copied()
+    }
+
+    fn disturb(&mut self) -> Result<()> {
+        while let Some(disturbance) = self.due() {
+            self.disturbances = &self.disturbances[1..];
+            match disturbance.blow {
+                Blow::Worker(number, action) => {
+                    let slot = self.slots.get_mut(number).context("there is no such worker")?;
+                    slot.meet(action, &mut self.outcome)?;
+                }
+                Blow::Rebalance(joins, dies) => {
+                    for (number, waits) in [(joins, false), (dies, true)] {
+                        if waits {
+                            thread::sleep(rand::rng().random_range(Duration::ZERO..REBALANCE));
+                        }
+                        let slot = self.slots.get_mut(number).context("there is no such worker")?;
+                        slot.meet(Action::Kill, &mut self.outcome)?;
+                        slot.rise(&mut self.outcome)?;
+                    }
+                }
+                Blow::Around(number) => {
+                    let strike = self.around.get_mut(number).context("there is no such blow")?;
+                    strike()?;
+                    self.outcome.blows += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_records(&mut self) {
+        let store = self.scratch.store();
+        for _ in 0..LOOKS {
+            // What has ended stays so: it is enough to look at the first that has not.
+            let Some(first) = self.unfinished.first() else { return };
+            let looked = self.runtime.block_on(store.look(&self.outcome.plan.record(*first)));
+            match looked {
+                Ok(Some(record)) if matches!(record.state, State::Done | State::Dead) => {
+                    self.unfinished.pop_first();
+                }
+                // A database that is down is asked again.
+                _ => return,
+            }
+        }
+    }
+
+    fn describe_unfinished(&self) -> String {
+        let store = self.scratch.store();
+        let describe = |number: &u32| {
+            let looked = self.runtime.block_on(store.look(&self.outcome.plan.record(*number)));
+            format!("{}: {looked:?}", Plan::key(*number))
+        };
+        self.unfinished.iter().map(describe).collect::<Vec<_>>().join("\n")
+    }
+}
