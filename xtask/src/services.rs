@@ -69,7 +69,9 @@ fn status(service: Service) -> Result<()> {
         (Some(pid), Ok(url)) => {
             println!("{service:<10} {url}   process {pid}, log {}", service.log().display());
         }
-        (None, Ok(url)) => println!("{service:<10} {url}   as {} says", service.variable()),
+        (None, Ok(url)) => {
+            println!("{service:<10} {url}   in Docker, or as {} says", service.variable())
+        }
         (_, Err(_)) => println!("{service:<10} down"),
     }
     Ok(())

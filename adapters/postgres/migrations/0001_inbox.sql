@@ -207,6 +207,7 @@ declare
     asked constant integer := array_length(keys, 1);
     numbers constant integer[] := "{schema}".numbers(names, false);
     places tid[]; its bigint[];
+    ended timestamptz;
 begin
     if current_setting('synchronous_commit') = 'off' then
         perform set_config('synchronous_commit', 'on', true);
@@ -222,16 +223,18 @@ begin
           and i.owner = owners[u.o] and i.fence = fences[u.o]
         offset 0 for update
     ) l;
+    -- Once, and with the locks held: what is written in one moment bears one time.
+    ended := clock_timestamp();
     update "{schema}".inbox t set
         state = case ends[l.o] when 'r' then 'f' else ends[l.o] end,
         owner = case ends[l.o] when 'p' then t.owner end,
         attempts = case ends[l.o] when 'r' then greatest(t.attempts - 1, 0) else t.attempts end,
-        until = clock_timestamp()
+        until = ended
               + case when ends[l.o] in ('d', 'x') then t.retention else spans[l.o] end
                 * interval '1 microsecond',
-        first_failed = case when ends[l.o] in ('f', 'x') then coalesce(t.first_failed, clock_timestamp())
+        first_failed = case when ends[l.o] in ('f', 'x') then coalesce(t.first_failed, ended)
                             else t.first_failed end,
-        last_failed = case when ends[l.o] in ('f', 'x') then clock_timestamp() else t.last_failed end,
+        last_failed = case when ends[l.o] in ('f', 'x') then ended else t.last_failed end,
         last_error = case when ends[l.o] in ('f', 'x') then notes[l.o] else t.last_error end
     from unnest(places, its) as l(place, o)
     where t.ctid = l.place;

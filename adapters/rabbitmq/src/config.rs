@@ -137,6 +137,10 @@ impl Config {
         if uri.vhost.is_empty() {
             uri.vhost = "/".into();
         }
+        // Nothing else would tell a consumer that waits for messages of a connection that is dead.
+        if uri.query.heartbeat == Some(0) {
+            return Err(ConfigError::Heartbeat);
+        }
         uri.query.heartbeat.get_or_insert(10);
         Ok(Self {
             uri,
@@ -183,6 +187,12 @@ pub enum ConfigError {
     /// The crate was built without TLS.
     #[error("amqps:// needs the feature `tls` of steadfast-rabbitmq")]
     NoTls,
+    /// Without heartbeats a dead connection is not noticed.
+    #[error(
+        "heartbeat=0 in the URL switches heartbeats off, and a dead connection would not be noticed: \
+         leave it out, or set at least 1 (seconds)"
+    )]
+    Heartbeat,
     /// A delay that no waiting queue can keep.
     #[error("waits: {0:?} is not between 1 ms and 49 days")]
     Wait(Duration),
@@ -207,6 +217,13 @@ mod tests {
         {
             assert_eq!(Config::new(url).unwrap().uri.vhost, "/", "{url}");
         }
+    }
+
+    #[test]
+    fn heartbeats_cannot_be_switched_off() {
+        let refused = RabbitMq::new("amqp://rabbit.example/%2f?heartbeat=0").unwrap_err();
+        assert_eq!(refused, ConfigError::Heartbeat);
+        assert_eq!(Config::new("amqp://rabbit.example").unwrap().uri.query.heartbeat, Some(10));
     }
 
     #[test]

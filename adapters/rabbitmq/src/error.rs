@@ -31,12 +31,22 @@ pub(crate) fn at_setup(error: lapin::Error, doing: &str) -> BrokerError {
     }
 }
 
-/// What the server refuses with the same codes while a node starts or is away, or while another has
-/// what we ask for.
+/// What the server refuses with the same codes while a node starts or is away, while another has what we
+/// ask for, or while there are too many connections.
 fn may_pass(text: &str) -> bool {
-    ["is down", "home node", "in exclusive use", "not running", "starting"]
-        .iter()
-        .any(|passing| text.contains(passing))
+    const PASSING: [&str; 7] = [
+        "is down",
+        "home node",
+        "in exclusive use",
+        "not running",
+        "starting",
+        // Of connections or channels: to a node, a virtual host or a user.
+        "is reached",
+        "has reached",
+    ];
+    // Names stand between quotes, and may be anything.
+    let words: String = text.split('\'').step_by(2).collect();
+    PASSING.iter().any(|passing| words.contains(passing))
 }
 
 fn fix(code: u16, text: &str) -> &'static str {
@@ -93,12 +103,27 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_not_taken_for_the_servers_words() {
+        let error = refused(404, "NOT_FOUND - no queue 'orders.starting' in vhost 'is down'");
+        assert!(matches!(error, BrokerError::Misconfigured(_)), "{error:?}");
+    }
+
+    #[test]
     fn what_passes_by_itself_is_tried_again() {
         for (code, text) in [
             (404, "NOT_FOUND - home node 'rabbit@b' of durable queue 'orders' is down"),
             (530, "NOT_ALLOWED - access to vhost '/' refused: vhost '/' is down"),
             (403, "ACCESS_REFUSED - queue 'orders' in vhost '/' in exclusive use"),
             (320, "CONNECTION_FORCED - broker forced connection closure"),
+            (
+                530,
+                "NOT_ALLOWED - access to vhost 'a' refused for user 'b': connection limit (9) is reached",
+            ),
+            (
+                530,
+                "NOT_ALLOWED - number of channels opened for user 'b' has reached the maximum allowed \
+                 user limit of (9)",
+            ),
         ] {
             assert!(matches!(refused(code, text), BrokerError::Unavailable(_)), "{text}");
         }

@@ -21,23 +21,31 @@ pub(crate) struct Held {
 #[derive(Default)]
 struct State {
     /// Sent ahead, not yet handed out, by the broker's tag.
-    ready: BTreeMap<u64, Incoming>,
+    ready: BTreeMap<u64, Ready>,
     /// Handed out, by the receipt's tag.
     out: HashMap<u64, Out>,
     last_receipt: u64,
-    bytes: usize,
     stopped: bool,
     over: Option<Over>,
     handed_out: bool,
-    /// The highest of the broker's tags.
-    last_tag: u64,
-    /// How many deliveries behind this tag the server lets be unsettled.
-    open: (u64, usize),
+    /// The AMQP consumers of the session by number, and how many deliveries of each the server lets
+    /// be unsettled.
+    open: BTreeMap<u32, usize>,
+    /// Whether some may be held that came by a consumer which is closed.
+    has_left_over: bool,
+}
+
+/// A delivery that waits to be handed out.
+struct Ready {
+    by: u32,
+    incoming: Incoming,
 }
 
 /// A delivery in the consumer's hands.
 pub(crate) struct Out {
     pub(crate) tag: u64,
+    /// The number of the AMQP consumer that it came by.
+    by: u32,
     bytes: usize,
     /// In an ordered session, to take its place again.
     kept: Option<Incoming>,
@@ -61,14 +69,13 @@ pub(crate) enum Found {
 }
 
 impl Held {
-    pub(crate) fn arrive(&self, tag: u64, incoming: Incoming) {
+    /// A delivery has come by the AMQP consumer of this number.
+    pub(crate) fn arrive(&self, by: u32, tag: u64, incoming: Incoming) {
         let mut state = self.lock();
         if state.over.is_some() {
             return;
         }
-        state.bytes += incoming.message.size();
-        state.last_tag = state.last_tag.max(tag);
-        state.ready.insert(tag, incoming);
+        state.ready.insert(tag, Ready { by, incoming });
         drop(state);
         self.changed.notify_waiters();
     }
@@ -84,13 +91,13 @@ impl Held {
         }
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < demand.messages && bytes < demand.bytes {
-            let Some((tag, incoming)) = state.ready.pop_first() else { break };
+            let Some((tag, Ready { by, incoming })) = state.ready.pop_first() else { break };
             let size = incoming.message.size();
             bytes += size;
             state.last_receipt += 1;
             let receipt = state.last_receipt;
             let kept = keep.then(|| incoming.clone());
-            state.out.insert(receipt, Out { tag, bytes: size, kept });
+            state.out.insert(receipt, Out { tag, by, bytes: size, kept });
             taken.push((receipt, tag, incoming));
         }
         if taken.is_empty() {
@@ -107,7 +114,6 @@ impl Held {
             return None;
         }
         let out = state.out.remove(&receipt)?;
-        state.bytes -= out.bytes;
         drop(state);
         self.changed.notify_waiters();
         Some(out)
@@ -119,14 +125,13 @@ impl Held {
         if state.over.is_some() {
             return;
         }
-        state.bytes += out.bytes;
         state.out.insert(receipt, out);
     }
 
     /// Puts a delivery of an ordered session into its place in the line.
     pub(crate) fn line_up(&self, out: Out) {
         if let Some(incoming) = out.kept {
-            self.arrive(out.tag, incoming);
+            self.arrive(out.by, out.tag, incoming);
         }
     }
 
@@ -137,10 +142,7 @@ impl Held {
 
     /// The broker's tags of what was not handed out, in order; they are forgotten.
     pub(crate) fn take_ready(&self) -> Vec<u64> {
-        let mut state = self.lock();
-        let ready = std::mem::take(&mut state.ready);
-        state.bytes -= ready.values().map(|incoming| incoming.message.size()).sum::<usize>();
-        ready.into_keys().collect()
+        std::mem::take(&mut self.lock().ready).into_keys().collect()
     }
 
     /// The session is over; every receipt is stale.
@@ -158,7 +160,6 @@ impl Held {
         state.over.get_or_insert(over);
         state.ready.clear();
         state.out.clear();
-        state.bytes = 0;
         drop(state);
         self.changed.notify_waiters();
     }
@@ -167,33 +168,39 @@ impl Held {
         self.lock().over.is_some()
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.lock().stopped
-    }
-
-    /// Messages and bytes that are unsettled.
-    pub(crate) fn load(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.ready.len() + state.out.len(), state.bytes)
-    }
-
     pub(crate) fn ready(&self) -> usize {
         self.lock().ready.len()
     }
 
-    /// From here on the server lets so many more deliveries be unsettled; 0: it sends none.
-    pub(crate) fn opens(&self, prefetch: usize) {
+    /// The server lets so many deliveries of this AMQP consumer be unsettled.
+    pub(crate) fn opens(&self, consumer: u32, prefetch: usize) {
+        self.lock().open.insert(consumer, prefetch);
+    }
+
+    /// The server sends this AMQP consumer nothing more.
+    pub(crate) fn closes(&self, consumer: u32) {
         let mut state = self.lock();
-        state.open = (state.last_tag, prefetch);
+        state.open.remove(&consumer);
+        state.has_left_over = true;
     }
 
     /// Whether the server may send one more.
     pub(crate) fn is_open(&self) -> bool {
         let state = self.lock();
-        let (after, prefetch) = state.open;
-        let ready = state.ready.keys();
-        let tags = ready.copied().chain(state.out.values().map(|out| out.tag));
-        tags.filter(|tag| *tag > after).count() < prefetch
+        let held_of = |consumer| state.unsettled().filter(|(by, _)| *by == consumer).count();
+        state.open.iter().any(|(consumer, prefetch)| held_of(*consumer) < *prefetch)
+    }
+
+    /// Messages and bytes that AMQP consumers have left which are closed: no prefetch bounds them.
+    pub(crate) fn left_over(&self) -> (usize, usize) {
+        let mut state = self.lock();
+        if !state.has_left_over {
+            return (0, 0);
+        }
+        let left = state.unsettled().filter(|(by, _)| !state.open.contains_key(by));
+        let left = left.fold((0, 0), |(messages, all), (_, bytes)| (messages + 1, all + bytes));
+        state.has_left_over = left.0 > 0;
+        left
     }
 
     pub(crate) fn has_handed_out(&self) -> bool {
@@ -207,6 +214,14 @@ impl Held {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Of each delivery the number of its AMQP consumer, and its size.
+    fn unsettled(&self) -> impl Iterator<Item = (u32, usize)> {
+        let ready = self.ready.values().map(|ready| (ready.by, ready.incoming.message.size()));
+        ready.chain(self.out.values().map(|out| (out.by, out.bytes)))
     }
 }
 
@@ -231,7 +246,7 @@ mod tests {
     fn what_lines_up_again_stands_before_what_came_after_it() {
         let held = Held::default();
         for (tag, text) in [(1, "a"), (2, "b"), (3, "c")] {
-            held.arrive(tag, incoming(text));
+            held.arrive(1, tag, incoming(text));
         }
         let first = texts(held.hand_out(Demand::new(2, 100), true));
         let [(one, _), (two, _)] = [first[0].clone(), first[1].clone()];
@@ -240,23 +255,29 @@ mod tests {
         let again = texts(held.hand_out(Demand::new(9, 100), true));
         assert_eq!(again, [(3, "a".into()), (4, "b".into()), (5, "c".into())]);
         assert!(held.take(one).is_none(), "an earlier receipt is stale");
-        assert_eq!(held.load(), (3, 3));
+        held.closes(1);
+        assert_eq!(held.left_over(), (3, 3));
     }
 
     #[test]
     fn the_server_sends_no_more_than_one_prefetch_to_each_consumer() {
         let held = Held::default();
         assert!(!held.is_open(), "nobody consumes yet");
-        held.opens(1);
+        held.opens(1, 1);
         assert!(held.is_open());
-        held.arrive(1, incoming("a"));
+        held.arrive(1, 1, incoming("a"));
         assert!(!held.is_open());
-        held.opens(0);
-        held.opens(1);
+        held.opens(2, 1);
         assert!(held.is_open(), "another consumer counts anew, whatever is held");
-        held.arrive(2, incoming("b"));
+        held.arrive(2, 2, incoming("b"));
         let found = texts(held.hand_out(Demand::new(9, 9), false));
         assert!(!held.is_open(), "what is handed out counts");
+        assert_eq!(held.left_over(), (0, 0));
+        held.closes(1);
+        assert_eq!(held.left_over(), (1, 1), "what a closed consumer has left");
+        held.take(found[0].0).unwrap();
+        assert_eq!(held.left_over(), (0, 0));
+        assert!(!held.is_open(), "a closed consumer is sent nothing");
         held.take(found[1].0).unwrap();
         assert!(held.is_open());
     }
@@ -264,15 +285,16 @@ mod tests {
     #[test]
     fn a_receipt_is_good_for_one_settlement_and_none_after_the_end() {
         let held = Held::default();
-        held.arrive(7, incoming("a"));
-        held.arrive(8, incoming("b"));
+        held.arrive(1, 7, incoming("a"));
+        held.arrive(1, 8, incoming("b"));
         let found = texts(held.hand_out(Demand::new(9, 9), false));
         assert_eq!(held.take(found[0].0).unwrap().tag, 7);
         assert!(held.take(found[0].0).is_none());
         held.end("cut");
         assert!(held.take(found[1].0).is_none());
         assert!(matches!(held.hand_out(Demand::new(1, 1), false), Found::Over(_)));
-        held.arrive(9, incoming("late"));
-        assert_eq!(held.load(), (0, 0));
+        held.arrive(1, 9, incoming("late"));
+        held.closes(1);
+        assert_eq!(held.left_over(), (0, 0));
     }
 }

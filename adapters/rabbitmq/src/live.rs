@@ -133,4 +133,4 @@ impl From<Failed> for BrokerError {
 /// An error that several have met.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Together(Arc<BoxError>);
+struct Together(#[source] Arc<BoxError>);

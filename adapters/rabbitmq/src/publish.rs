@@ -1,6 +1,6 @@
 //! Publishing: confirmed, mandatory, persistent, on a connection apart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lapin::{
@@ -18,11 +18,11 @@ use crate::{
     config::Config,
     connect::{late, within},
     convert::{Outgoing, outgoing},
-    error::{at_setup, reply},
+    error::{NOT_FOUND, PRECONDITION_FAILED, at_setup, reply},
     inspect::Known,
     live::{Current, Live},
     rules::max_message_bytes,
-    topology,
+    topology, waiting,
 };
 
 /// Publishes on a connection that is made when it is needed, and again when it is lost.
@@ -38,10 +38,28 @@ pub(crate) struct Publishing {
 
 /// What a message is published as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum As {
+enum As {
     Message,
     /// A copy that waits for its retry.
     Waiting,
+}
+
+impl As {
+    /// The longest that it may take. Copies are given up by those who wait for them before a call's usual
+    /// deadline, and a connection that takes none must be found out before that.
+    fn deadline(self, config: &Config) -> Duration {
+        const COPY: Duration = Duration::from_secs(6);
+        match self {
+            Self::Message => config.deadline,
+            Self::Waiting => config.deadline.min(COPY),
+        }
+    }
+}
+
+/// Why a message was not published.
+enum Unpublished {
+    NoQueue(String),
+    Other(PublishError),
 }
 
 /// Messages under way at the same time.
@@ -62,16 +80,36 @@ impl Publishing {
         &self.current.known
     }
 
-    pub(crate) async fn publish_as(
+    /// Publishes a copy into a waiting queue of this source. One that was deleted is made again.
+    pub(crate) async fn publish_waiting(
+        &self,
+        source: &str,
+        tier: Duration,
+        copy: &Message,
+    ) -> Result<(), PublishError> {
+        let queue = waiting::name(source, tier);
+        match self.publish_as(&queue, copy, As::Waiting).await {
+            Err(Unpublished::NoQueue(_)) => {
+                tracing::warn!(queue, "a waiting queue was deleted: declaring it again");
+                let live = self.live().await.map_err(unavailable)?;
+                let declaring = topology::declare_waiting(&live.link, &self.config, source);
+                declaring.await.map_err(unavailable)?;
+                Ok(self.publish_as(&queue, copy, As::Waiting).await?)
+            }
+            published => Ok(published?),
+        }
+    }
+
+    async fn publish_as(
         &self,
         queue: &str,
         message: &Message,
         published_as: As,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), Unpublished> {
         let waits = published_as == As::Waiting;
         let outgoing = outgoing(message, &self.config.key_header, waits)
             .map_err(|error| PublishError::Refused(error.into()))?;
-        let deadline = self.config.deadline;
+        let deadline = published_as.deadline(&self.config);
         let ready = async {
             let permit = self.permits.acquire().await.map_err(BrokerError::unavailable)?;
             Ok::<_, BrokerError>((permit, self.live().await?))
@@ -81,7 +119,7 @@ impl Publishing {
         let most = max_message_bytes(live.version, &self.config);
         fits(&outgoing, most, live.link.frame_max())?;
         if let Some(reason) = live.link.blocked() {
-            return Err(unavailable(format!("RabbitMQ takes no messages: {reason}")));
+            return Err(unavailable(format!("RabbitMQ takes no messages: {reason}")).into());
         }
         let publishing = async {
             let channel = live.channel(deadline).await.map_err(unavailable)?;
@@ -91,13 +129,14 @@ impl Publishing {
         };
         let published = tokio::time::timeout(deadline, publishing).await;
         published.unwrap_or_else(|_| {
-            Err(PublishError::Unavailable(match live.link.blocked() {
+            Err(unavailable(match live.link.blocked() {
                 Some(reason) => format!("RabbitMQ takes no messages: {reason}").into(),
                 None => {
                     self.current.is_lost(&live);
                     late(deadline, &format!("a message for queue `{queue}`"))
                 }
-            }))
+            })
+            .into())
         })
     }
 }
@@ -105,7 +144,7 @@ impl Publishing {
 #[async_trait]
 impl Publish for Publishing {
     async fn publish(&self, destination: &str, message: &Message) -> Result<(), PublishError> {
-        self.publish_as(destination, message, As::Message).await
+        Ok(self.publish_as(destination, message, As::Message).await?)
     }
 
     async fn check(&self, destination: &str) -> Result<(), BrokerError> {
@@ -140,13 +179,16 @@ async fn confirmed(
     queue: &str,
     payload: &[u8],
     properties: BasicProperties,
-) -> Result<(), PublishError> {
+) -> Result<(), Unpublished> {
     let name = ShortString::try_new(queue).map_err(unavailable)?;
     let ask = QueueDeclareOptions { passive: true, nowait: true, ..Default::default() };
     let failed = |error: lapin::Error| match reply(&error) {
-        Some((406, text)) if text.contains("larger than") => PublishError::Refused(text.into()),
-        Some((_, text)) => unavailable(text.to_owned()),
-        None => unavailable(error),
+        Some((PRECONDITION_FAILED, text)) if text.contains("larger than") => {
+            PublishError::Refused(text.into()).into()
+        }
+        Some((NOT_FOUND, text)) => Unpublished::NoQueue(text.to_owned()),
+        Some((_, text)) => unavailable(text.to_owned()).into(),
+        None => unavailable(error).into(),
     };
     channel.queue_declare(name.clone(), ask, FieldTable::default()).await.map_err(failed)?;
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
@@ -155,12 +197,13 @@ async fn confirmed(
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
             let why = returned.reply_text.to_string();
-            Err(unavailable(format!("no queue took the message for `{queue}`: {why}")))
+            Err(Unpublished::NoQueue(format!("no queue took the message for `{queue}`: {why}")))
         }
         Confirmation::Nack(None) => Err(unavailable(format!(
             "queue `{queue}` refuses messages: it is full, or has lost its quorum"
-        ))),
-        Confirmation::NotRequested => Err(unavailable("the channel does not confirm")),
+        ))
+        .into()),
+        Confirmation::NotRequested => Err(unavailable("the channel does not confirm").into()),
     }
 }
 
@@ -180,4 +223,19 @@ fn fits(outgoing: &Outgoing, most: usize, frame_max: usize) -> Result<(), Publis
 
 fn unavailable(error: impl Into<BoxError>) -> PublishError {
     PublishError::Unavailable(error.into())
+}
+
+impl From<PublishError> for Unpublished {
+    fn from(error: PublishError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Unpublished> for PublishError {
+    fn from(unpublished: Unpublished) -> Self {
+        match unpublished {
+            Unpublished::NoQueue(words) => unavailable(words),
+            Unpublished::Other(error) => error,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Takes what the server sends, and watches the window.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
@@ -19,18 +19,38 @@ use crate::{
 };
 
 /// What the pump works with.
+///
+/// RabbitMQ's prefetch is a consumer's, and stays what it was when the consumer began. So a session whose
+/// window grows takes one more consumer on its channel, and one whose window shrinks cancels the latest.
 pub(crate) struct Intake {
     pub(crate) channel: Channel,
     pub(crate) queue: Arc<str>,
     pub(crate) tag: String,
-    pub(crate) consumers: u32,
     pub(crate) config: Arc<Config>,
     pub(crate) held: Arc<Held>,
     pub(crate) window: Window,
     pub(crate) ordered: bool,
+    /// Whether messages of a high priority break an order that was promised.
+    pub(crate) overtaken: bool,
     /// Whether it is unknown what kind of queue this is.
     pub(crate) unseen: bool,
     pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) consuming: Consuming,
+}
+
+/// The consumers of a session.
+#[derive(Default)]
+pub(crate) struct Consuming {
+    /// The number of the latest.
+    last: u32,
+    open: Vec<Open>,
+}
+
+/// A consumer with its prefetch.
+struct Open {
+    number: u32,
+    prefetch: usize,
+    deliveries: Consumer,
 }
 
 /// The pump at work. It ends with its channel: dropped before, its consumer would be cancelled, and the
@@ -47,44 +67,40 @@ impl Pump {
     }
 }
 
-/// How a consumer on the channel ended.
-enum Ended {
+/// Why no more is taken for now.
+enum Pause {
     /// The window wants another prefetch.
-    Resized,
-    Stopped,
+    Resize,
+    Stop,
     Lost(String),
 }
 
 impl Intake {
     /// Begins to consume, and goes on in the background.
     pub(crate) async fn start(mut self) -> Result<Pump, BrokerError> {
-        let consumer = self.consume().await?;
+        self.consume(self.window.first()).await?;
         let (ends, ended) = watch::channel(());
         tokio::spawn(async move {
-            self.run(consumer).await;
+            self.run().await;
             drop(ends);
         });
         Ok(Pump { ended })
     }
 
-    async fn run(&mut self, mut consumer: Consumer) {
-        loop {
-            match self.take(&mut consumer).await {
-                Ended::Resized => {}
-                Ended::Stopped => return self.give_back(consumer).await,
-                Ended::Lost(reason) => return self.held.end(reason),
+    async fn run(&mut self) {
+        let done = loop {
+            match self.take().await {
+                Pause::Resize => {
+                    if let Err(error) = self.resize().await {
+                        break Err(error);
+                    }
+                }
+                Pause::Stop => break self.give_back().await,
+                Pause::Lost(reason) => return self.held.end(reason),
             }
-            if let Err(error) = self.cancel(consumer).await {
-                return self.held.end(error.to_string());
-            }
-            self.room().await;
-            if *self.stopping.borrow() {
-                return self.give_back_ready().await;
-            }
-            match self.consume().await {
-                Ok(next) => consumer = next,
-                Err(error) => return self.held.end(error.to_string()),
-            }
+        };
+        if let Err(error) = done {
+            self.held.end(error.to_string());
         }
     }
 
@@ -94,60 +110,72 @@ impl Intake {
     /// counts its deliveries on, and closes the channel or delivers twice.
     ///
     /// Source: <https://github.com/rabbitmq/rabbitmq-server/issues/5927>.
-    async fn consume(&mut self) -> Result<Consumer, BrokerError> {
+    async fn consume(&mut self, prefetch: usize) -> Result<(), BrokerError> {
         let deadline = self.config.deadline;
-        let setting = self.channel.basic_qos(self.window.prefetch(), BasicQosOptions::default());
+        let count = u16::try_from(prefetch).unwrap_or(u16::MAX);
+        let setting = self.channel.basic_qos(count, BasicQosOptions::default());
         within(deadline, "setting the prefetch", setting)
             .await?
             .map_err(|error| at_setup(error, "setting the prefetch"))?;
         let doing = format!("consuming from queue `{}`", self.queue);
-        self.consumers += 1;
-        let tag = format!("{}-{}", self.tag, self.consumers);
-        self.held.opens(self.window.prefetch().into());
+        self.consuming.last += 1;
+        let number = self.consuming.last;
+        let tag = format!("{}-{number}", self.tag);
+        self.held.opens(number, prefetch);
         let consuming = self.channel.basic_consume(
             ShortString::from(&*self.queue),
             ShortString::from(tag),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        within(deadline, &doing, consuming).await?.map_err(|error| at_setup(error, &doing))
+        let consuming = within(deadline, &doing, consuming).await?;
+        let deliveries = consuming.map_err(|error| at_setup(error, &doing))?;
+        self.consuming.open.push(Open { number, prefetch, deliveries });
+        Ok(())
     }
 
-    async fn take(&mut self, consumer: &mut Consumer) -> Ended {
+    async fn take(&mut self) -> Pause {
         loop {
             let mut next = tokio::select! {
                 biased;
-                next = consumer.next() => next,
+                next = self.consuming.next() => next,
                 // Not when its other end is dropped: see `Pump`.
-                Ok(_) = self.stopping.wait_for(|stop| *stop) => return Ended::Stopped,
+                Ok(_) = self.stopping.wait_for(|stop| *stop) => return Pause::Stop,
             };
-            let mut resize = false;
             loop {
                 match next {
-                    Some(Ok(delivery)) => resize |= self.arrive(delivery),
-                    Some(Err(error)) => return Ended::Lost(error.to_string()),
-                    None => {
+                    (by, Some(Ok(delivery))) => self.arrive(by, delivery),
+                    (_, Some(Err(error))) => return Pause::Lost(error.to_string()),
+                    (_, None) => {
                         let queue = &self.queue;
-                        return Ended::Lost(format!(
+                        return Pause::Lost(format!(
                             "the server ended the consumer: queue `{queue}` was deleted, or moved"
                         ));
                     }
                 }
-                match consumer.next().now_or_never() {
+                match self.consuming.next().now_or_never() {
                     Some(ready) => next = ready,
                     None => break,
                 }
             }
-            if resize {
-                return Ended::Resized;
+            // An ordered session keeps its consumer: without it the server would make another active.
+            if !self.ordered && self.wanted() != self.consuming.prefetch() {
+                return Pause::Resize;
             }
         }
     }
 
-    /// Whether the window wants another prefetch.
-    fn arrive(&mut self, delivery: Delivery) -> bool {
+    fn arrive(&mut self, by: u32, delivery: Delivery) {
         if self.unseen && is_of_a_stream(&delivery) {
             self.held.refuse(rules::no_stream(&self.queue));
+        }
+        if self.overtaken && delivery.properties.priority().is_some_and(rules::is_high) {
+            self.overtaken = false;
+            tracing::error!(
+                queue = &*self.queue,
+                "a message has a priority above 4, and RabbitMQ 4 puts those before others in a quorum \
+                 queue: order is kept only between messages of the same rank"
+            );
         }
         let incoming = incoming(
             &delivery.properties,
@@ -155,61 +183,75 @@ impl Intake {
             Bytes::from(delivery.data),
             &self.config.key_header,
         );
-        // An ordered session keeps its consumer: without it the server would make another active.
-        let resize = self.window.saw(incoming.message.size()) && !self.ordered;
-        self.held.arrive(delivery.delivery_tag, incoming);
-        resize
+        self.window.saw(incoming.message.size());
+        self.held.arrive(by, delivery.delivery_tag, incoming);
     }
 
-    /// Ends a consumer and takes what it was still sent.
-    async fn cancel(&mut self, mut consumer: Consumer) -> Result<(), BrokerError> {
+    fn wanted(&self) -> usize {
+        self.window.wanted(self.consuming.prefetch(), self.held.left_over())
+    }
+
+    async fn resize(&mut self) -> Result<(), BrokerError> {
+        let wanted = self.wanted();
+        while self.consuming.prefetch() > wanted {
+            self.cancel_latest().await?;
+        }
+        // Once more, since what the cancelled ones have left takes its room.
+        let (open, wanted) = (self.consuming.prefetch(), self.wanted());
+        if wanted > open {
+            self.consume(wanted - open).await?;
+        }
+        self.window.changed();
+        Ok(())
+    }
+
+    /// Ends a consumer, if there is one, and takes what it was still sent.
+    async fn cancel_latest(&mut self) -> Result<(), BrokerError> {
+        let Some(mut latest) = self.consuming.open.pop() else { return Ok(()) };
+        self.held.closes(latest.number);
         let deadline = self.config.deadline;
-        self.held.opens(0);
-        let cancelling = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
-        within(deadline, "cancelling the consumer", cancelling)
-            .await?
-            .map_err(BrokerError::unavailable)?;
-        let rest = async {
-            while let Some(delivery) = consumer.next().await {
-                self.arrive(delivery.map_err(BrokerError::unavailable)?);
+        let cancelling = async {
+            let (tag, options) = (latest.deliveries.tag(), BasicCancelOptions::default());
+            self.channel.basic_cancel(tag, options).await.map_err(BrokerError::unavailable)?;
+            while let Some(delivery) = latest.deliveries.next().await {
+                self.arrive(latest.number, delivery.map_err(BrokerError::unavailable)?);
             }
             Ok(())
         };
-        within(deadline, "cancelling the consumer", rest).await?
+        within(deadline, "cancelling the consumer", cancelling).await?
     }
 
-    /// Waits until a window fits beside what is unsettled, or nobody wants one any more.
-    async fn room(&mut self) {
-        loop {
-            let changed = self.held.changed();
-            let (messages, bytes) = self.held.load();
-            let unwanted = self.held.is_stopped() || self.held.is_over();
-            if self.window.fits_beside(messages, bytes) || unwanted {
-                return;
-            }
-            tokio::select! {
-                () = changed => {}
-                Ok(_) = self.stopping.wait_for(|stop| *stop) => return,
-            }
+    async fn give_back(&mut self) -> Result<(), BrokerError> {
+        while !self.consuming.open.is_empty() {
+            self.cancel_latest().await?;
         }
-    }
-
-    async fn give_back(&mut self, consumer: Consumer) {
-        match self.cancel(consumer).await {
-            Ok(()) => self.give_back_ready().await,
-            Err(error) => self.held.end(error.to_string()),
-        }
-    }
-
-    async fn give_back_ready(&mut self) {
         let requeue = BasicNackOptions { multiple: false, requeue: true };
         let ready = self.held.take_ready();
         let returning = ready.into_iter().map(|tag| self.channel.basic_nack(tag, requeue));
         let returned = futures::future::try_join_all(returning);
-        if let Ok(Ok(_)) = within(self.config.deadline, "returning messages", returned).await {
-            return;
-        }
-        self.held.end("messages could not be returned");
+        within(self.config.deadline, "returning messages", returned)
+            .await?
+            .map(drop)
+            .map_err(BrokerError::unavailable)
+    }
+}
+
+impl Consuming {
+    fn prefetch(&self) -> usize {
+        self.open.iter().map(|open| open.prefetch).sum()
+    }
+
+    /// What the server sends next to any of them; `None` when it has ended one.
+    async fn next(&mut self) -> (u32, Option<lapin::Result<Delivery>>) {
+        poll_fn(|context| {
+            for open in &mut self.open {
+                if let Poll::Ready(next) = open.deliveries.poll_next_unpin(context) {
+                    return Poll::Ready((open.number, next));
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Nature {
     pub(crate) ordered: bool,
     /// Whether one consumer at a time gets messages, for all that is known.
     pub(crate) single_active: bool,
+    /// Whether messages of a high priority go before others although no argument says so.
+    pub(crate) has_ranks: bool,
     /// Whether the queue counts deliveries.
     pub(crate) counts: bool,
     /// How often a message may be delivered before the server takes it away.
@@ -57,6 +59,7 @@ impl Nature {
         Ok(Self {
             ordered: single_active && declared.text("x-max-priority").is_none(),
             single_active,
+            has_ranks: kind == "quorum" && version >= Version::new(4, 0),
             counts: kind == "quorum",
             deliveries: limit.map(|limit| limit.saturating_add(1)),
             patience: patience.or(config.consumer_timeout),
@@ -82,6 +85,7 @@ impl Nature {
         Ok(Self {
             ordered: false,
             single_active: true,
+            has_ranks: false,
             counts: false,
             deliveries: limit.map(|limit| limit.saturating_add(1)),
             patience: config.consumer_timeout,
@@ -139,6 +143,13 @@ fn delivery_limit(declared: &Declared, version: Version, config: &Config) -> Opt
 
 fn limit_by_default(version: Version, config: &Config) -> Option<u32> {
     (version >= Version::new(4, 0) && !config.unlimited_deliveries).then_some(20)
+}
+
+/// Whether a quorum queue of RabbitMQ 4 puts a message of this priority before others.
+///
+/// Source: <https://www.rabbitmq.com/docs/quorum-queues#priorities>.
+pub(crate) fn is_high(priority: u8) -> bool {
+    priority > 4
 }
 
 /// Source: <https://www.rabbitmq.com/docs/configure>, `max_message_size`.
@@ -212,6 +223,15 @@ mod tests {
         assert!(found([alone], V3).unwrap().ordered);
         assert!(!found([], V3).unwrap().ordered);
         assert!(!found([alone, ("x-max-priority", "5")], V3).unwrap().ordered);
+    }
+
+    #[test]
+    fn quorum_queues_have_two_ranks_since_4_0() {
+        let quorum = [("x-queue-type", "quorum"), ("x-delivery-limit", "-1")];
+        assert!(!found(quorum, V3).unwrap().has_ranks);
+        assert!(found(quorum, V4).unwrap().has_ranks);
+        assert!(!found([], V4).unwrap().has_ranks, "a classic queue has priorities if it says so");
+        assert_eq!([0, 4, 5, 255].map(is_high), [false, false, true, true]);
     }
 
     #[test]

@@ -17,8 +17,7 @@ use crate::{
     config::Config,
     connect::{late, within},
     held::{Held, Out},
-    publish::{As, Publishing},
-    waiting,
+    publish::Publishing,
 };
 
 pub(crate) struct Settler {
@@ -130,16 +129,15 @@ impl Settler {
             _ => None,
         };
         let Some(tier) = tier else { return Ok(tag) };
-        // Not the origin's, which may have been another queue.
-        let queue = waiting::name(&self.queue, tier);
         let copy = settle.retry_copy();
-        let publishing = self.publishing.publish_as(&queue, &copy, As::Waiting);
+        // Not the origin's source, which may have been another queue.
+        let publishing = self.publishing.publish_waiting(&self.queue, tier, &copy);
         let error = match timeout_at(end, publishing).await {
             Ok(Ok(())) => return Ok(tag),
             Ok(Err(PublishError::Refused(error))) => SettleError::Refused(error),
             Ok(Err(PublishError::Unavailable(error))) => SettleError::Unavailable(error),
             Ok(Err(other)) => SettleError::Unavailable(other.into()),
-            Err(_) => SettleError::Unavailable(late(COPIES, &format!("copies for `{queue}`"))),
+            Err(_) => SettleError::Unavailable(late(COPIES, "copies that are to wait")),
         };
         self.held.put_back(settle.receipt.tag, out);
         Err(error)

@@ -22,7 +22,7 @@ use crate::{
     held::{Found, Held, Over},
     inspect::Declared,
     publish::Publishing,
-    pump::{self, Pump},
+    pump::{Consuming, Intake, Pump},
     rules::Nature,
     settle::Settler,
     topology,
@@ -86,17 +86,18 @@ pub(crate) async fn open(
     let window = Window::new(subscription.max_messages, subscription.max_bytes);
     let consumer = consumer_tag(&subscription.group);
     let (stop, stopping) = watch::channel(false);
-    let intake = pump::Intake {
+    let intake = Intake {
         channel: channel.clone(),
         queue: Arc::clone(&queue),
         tag: consumer.clone(),
-        consumers: 0,
         config: Arc::clone(&config),
         held: Arc::clone(&held),
         window,
         ordered: capabilities.ordered,
+        overtaken: capabilities.ordered && nature.has_ranks,
         unseen: declared.is_none(),
         stopping,
+        consuming: Consuming::default(),
     };
     let pump = intake.start().await?;
     Ok(Arc::new(RabbitSource {

@@ -44,15 +44,53 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
                 }
             }
         }
-        ack(&*source, held).await;
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "delivered more than once: {twice:?}");
-        assert_eq!(source.backlog().await.expect("the server is there"), Some(0));
-        source.close().await;
-        if let Some(management) = Management::of(service) {
-            let path = format!("/api/queues/%2f/{name}");
-            management.ask("DELETE", &path, "").await.expect("the queue is there");
+
+        // It has grown as far as it may, beside what was held meanwhile.
+        let more = texts.iter().take(100).map(|message| publisher.publish(&name, message));
+        futures::future::try_join_all(more).await.expect("they are confirmed");
+        while held.len() < 100 {
+            let receiving = timeout(PATIENCE, source.receive(Demand::new(100, usize::MAX))).await;
+            held.extend(receiving.expect("deliveries in time").expect("the session lives"));
         }
+        assert_eq!(held.len(), 100);
+        assert_eq!(source.backlog().await.expect("it tells"), Some(0), "no more may be sent");
+        ack(&*source, held).await;
+        source.close().await;
+        Management::of(service).delete_queue(&name).await.expect("the queue is there");
+    }
+}
+
+/// A large message leaves room for nothing else while it is held, and yet the session is not deaf.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_full_notices_that_it_is_lost() {
+    const BYTES: usize = 1 << 20;
+    for service in [Service::RabbitMq, Service::RabbitMq4] {
+        let url = service.url().expect("a server");
+        let name = format!("prefetch.{}", uuid::Uuid::new_v4().simple());
+        let broker = RabbitMq::new(&url).expect("a URL").declare(Queue::quorum(&name));
+        let broker = broker.waits([]).expect("none");
+        let publisher = broker.publisher().await.expect("the server is there");
+        for bytes in [BYTES - 1000, 10, 10, 10, 10, 10, 10, 10, 10, 10] {
+            let message = Message::new(vec![b'x'; bytes]);
+            publisher.publish(&name, &message).await.expect("it is confirmed");
+        }
+        let subscription = Subscription::new(&name, "prefetch").max_messages(8).max_bytes(BYTES);
+        let source = broker.subscribe(&subscription).await.expect("a session");
+        let receiving = timeout(PATIENCE, source.receive(Demand::new(1, usize::MAX))).await;
+        let large = receiving.expect("a delivery in time").expect("the session lives");
+        assert_eq!(large.len(), 1);
+        // Whatever was under way when the prefetch changed, and one more: none of it is settled.
+        let full = async {
+            while source.backlog().await.expect("the server is there") != Some(0) {
+                source.receive(Demand::new(8, usize::MAX)).await.expect("the session lives");
+            }
+        };
+        timeout(PATIENCE, full).await.expect("it is full in time");
+        Management::of(service).delete_queue(&name).await.expect("the queue is there");
+        timeout(PATIENCE, source.lost()).await.expect("it notices");
+        source.close().await;
     }
 }
 
@@ -94,8 +132,6 @@ async fn what_the_server_may_not_send_is_no_backlog() {
     other.close().await;
     ack(&*source, held).await;
     source.close().await;
-    if let Some(management) = Management::of(Service::RabbitMq) {
-        let path = format!("/api/queues/%2f/{name}");
-        management.ask("DELETE", &path, "").await.expect("the queue is there");
-    }
+    let management = Management::of(Service::RabbitMq);
+    management.delete_queue(&name).await.expect("the queue is there");
 }

@@ -57,8 +57,6 @@ async fn a_publish_that_gets_no_answer_takes_its_connection_along() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), confirmed).await.expect("it goes on by itself");
-    if let Some(management) = Management::of(Service::RabbitMq) {
-        let path = format!("/api/queues/%2f/{name}");
-        management.ask("DELETE", &path, "").await.expect("the queue is there");
-    }
+    let management = Management::of(Service::RabbitMq);
+    management.delete_queue(&name).await.expect("the queue is there");
 }

@@ -53,7 +53,11 @@ enum Part {
 #[tokio::main]
 async fn main() -> Result<()> {
     let Args { part, url } = Args::parse();
-    let server = Server::new(url);
+    // In a task, as a consumer's workers are: the main thread would have to be woken by another one.
+    tokio::spawn(measure(part, Server::new(url))).await?
+}
+
+async fn measure(part: Part, server: Server) -> Result<()> {
     match part {
         Part::Prepare => prepare::run(&server).await,
         Part::Version => {

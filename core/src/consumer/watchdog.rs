@@ -63,8 +63,11 @@ pub(crate) async fn run(
         let Some(session) = progress.session().filter(|session| !session.is_over()) else {
             continue;
         };
-        let backlog = timeout(CALL_DEADLINE, session.source.backlog()).await;
-        let waiting = backlog.ok().and_then(Result::ok).flatten().unwrap_or_default();
+        // What cannot be asked now says nothing, for and against.
+        let Ok(Ok(backlog)) = timeout(CALL_DEADLINE, session.source.backlog()).await else {
+            continue;
+        };
+        let waiting = backlog.unwrap_or_default();
         meters.backlog(waiting);
         let receipts = progress.receipts.load(Ordering::Relaxed);
         if receipts != seen {

@@ -27,7 +27,7 @@ impl Letters {
         }
         let subscription = Subscription::new(plan.dead_letters(), "judge");
         let source = feed::open(plan).await?.subscribe(&subscription).await?;
-        while plan.poison.keys().any(|number| !letters.0.contains_key(number)) {
+        while letters.lack_any(plan) || source.backlog().await?.is_some_and(|more| more > 0) {
             let found = timeout(PATIENCE, source.receive(Demand::new(64, 1 << 20))).await;
             let found =
                 found.with_context(|| format!("there are letters of {:?}", letters.0.keys()))??;
@@ -38,6 +38,10 @@ impl Letters {
         }
         source.close().await;
         Ok(letters)
+    }
+
+    fn lack_any(&self, plan: &Plan) -> bool {
+        plan.poison.keys().any(|number| !self.0.contains_key(number))
     }
 
     /// What is wrong with them.

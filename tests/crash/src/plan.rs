@@ -104,6 +104,11 @@ impl Plan {
         format!("workers.{}", self.schema)
     }
 
+    /// Whether a retry waits in the broker, where it can, and not in its worker.
+    pub(crate) fn retries_leave(&self) -> bool {
+        self.seed & 0b1000 != 0
+    }
+
     /// The same, with messages of few keys, consumed in their order.
     #[must_use]
     pub fn ordered(&self) -> Self {

@@ -152,6 +152,7 @@ impl Round {
         }
         stage.play().with_context(|| format!("{self:#?}"))?;
         let Stage { outcome, .. } = stage;
+        runtime.block_on(feed::unload(&plan))?;
         runtime.block_on(outcome.read(&scratch))
     }
 }
@@ -202,14 +203,12 @@ impl Stage<'_, '_> {
     }
 
     fn is_over(&self) -> bool {
-        self.unfinished.is_empty()
-            && self.due().is_none()
-            && self.slots.iter().all(|slot| !slot.is_stopped())
+        self.unfinished.is_empty() && self.slots.iter().all(|slot| !slot.is_stopped())
     }
 
-    /// The next disturbance, if the workers have told enough.
+    /// The next disturbance, if the workers have told enough and are still at work.
     fn due(&self) -> Option<Disturbance> {
-        let next = self.disturbances.first();
+        let next = self.disturbances.first().filter(|_| !self.unfinished.is_empty());
         next.filter(|next| next.after <= self.outcome.lines.len()).copied()
     }
 

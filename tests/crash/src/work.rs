@@ -45,7 +45,10 @@ pub async fn work(plan: Plan) -> Result<()> {
         pool,
     };
 
-    let retry = Retry::with_backoff(Backoff::fixed(Duration::from_millis(50)));
+    let mut retry = Retry::with_backoff(Backoff::fixed(Duration::from_millis(50)));
+    if plan.retries_leave() {
+        retry = retry.in_place_up_to(Duration::ZERO);
+    }
     let probes = Backoff::exponential(Duration::from_millis(100), Duration::from_millis(500));
     let mut consumer = Consumer::builder(Plan::CONSUMER, work)
         .source(plan.topic())

@@ -1,6 +1,11 @@
 //! Consumers on RabbitMQ with PostgreSQL as their memory, killed and stopped, on quorum and classic queues.
 
-use std::{env, path::PathBuf, thread::sleep, time::Duration};
+use std::{
+    env,
+    path::PathBuf,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
@@ -128,11 +133,14 @@ async fn fill(plan: &Plan, queue: &str, messages: u32) {
         publishing.await.expect("it is sent");
     }
     let passive = QueueDeclareOptions { passive: true, ..durable };
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let looked = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
-        if looked.expect("it is there").message_count() == messages {
+        let found = looked.expect("it is there").message_count();
+        if found == messages {
             return;
         }
+        assert!(Instant::now() < deadline, "{found} of {messages} messages have arrived");
     }
 }
 

@@ -6,7 +6,7 @@
 //! older one.
 
 use std::{
-    env::consts::ARCH,
+    env::{self, consts::ARCH},
     fs::{self, File},
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
@@ -63,7 +63,7 @@ pub(crate) fn unpacked(release: &str, package: &str) -> Result<PathBuf> {
 fn fetch(release: &str, package: &str, state: &Path, archives: &Path) -> Result<()> {
     fs::create_dir_all(state.join("lists/partial"))?;
     fs::write(state.join("status"), "")?;
-    let sources = format!("deb [signed-by={KEYS}] http://deb.debian.org/debian {release} main\n");
+    let sources = format!("deb [signed-by={KEYS}] {} {release} main\n", mirror()?);
     fs::write(state.join("sources.list"), sources)?;
     let apt = |arguments: &[&str]| {
         let mut apt = Command::new("apt-get");
@@ -83,6 +83,30 @@ fn fetch(release: &str, package: &str, state: &Path, archives: &Path) -> Result<
     };
     apt(&["update", "-qq"])?;
     apt(&["install", "--download-only", "--yes", "--no-install-recommends", "-qq", package])
+}
+
+/// The mirror of Debian that this machine's apt uses, or that the variable names.
+fn mirror() -> Result<String> {
+    const VARIABLE: &str = "STEADFAST_DEBIAN_MIRROR";
+    if let Ok(mirror) = env::var(VARIABLE) {
+        return Ok(mirror);
+    }
+    let mut lists = vec![PathBuf::from("/etc/apt/sources.list")];
+    lists.extend(entries(Path::new("/etc/apt/sources.list.d")));
+    lists.iter().find_map(|list| mirror_in(&fs::read_to_string(list).ok()?)).with_context(|| {
+        format!(
+            "apt has no mirror of Debian here: name one in {VARIABLE}, as <scheme>://<host>/debian"
+        )
+    })
+}
+
+/// In a list of either form, `deb <mirror> …` or `URIs: <mirror>`.
+fn mirror_in(list: &str) -> Option<String> {
+    let lines = list.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut words = lines.flat_map(str::split_whitespace);
+    let mirror =
+        |word: &&str| word.contains("://") && word.trim_end_matches('/').ends_with("/debian");
+    words.find(mirror).map(str::to_owned)
 }
 
 /// How a program of the package is started: by its own release's loader, with its own libraries.
@@ -147,4 +171,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{program} ended with {}:\n{}", output.status, words.trim_end());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mirror_in;
+
+    #[test]
+    fn a_mirror_is_found_in_lists_of_both_forms() {
+        let old = "# deb http://old.example/debian bookworm main\n\
+                   deb [arch=amd64] https://mirror.example/debian/ bookworm main\n";
+        assert_eq!(mirror_in(old).as_deref(), Some("https://mirror.example/debian/"));
+        let new = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n";
+        assert_eq!(mirror_in(new).as_deref(), Some("http://mirror.example/debian"));
+        let others =
+            "URIs: http://mirror.example/debian-security\nURIs: http://mirror.example/ubuntu\n";
+        assert_eq!(mirror_in(others), None);
+    }
 }

@@ -26,6 +26,7 @@
 mod account;
 mod daemon;
 mod debian;
+mod docker;
 mod home;
 mod kafka;
 mod management;

@@ -4,7 +4,7 @@ use std::{env, fmt, fs, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Kafka, Postgres, RabbitMq, RabbitMq4, daemon::Daemon, places};
+use crate::{Kafka, Postgres, RabbitMq, RabbitMq4, daemon::Daemon, docker, places};
 
 /// A server that `cargo xtask services` knows by name.
 // Exhaustive on purpose: this crate is not published, and a new server must find its place everywhere.
@@ -47,23 +47,33 @@ impl Service {
         }
     }
 
+    /// The environment variable that tells tests where its management plug-in is, if it has one.
+    pub(crate) fn management_variable(self) -> String {
+        self.variable().replace("_URL", "_MANAGEMENT")
+    }
+
     /// Its folder, in the target folder.
     #[must_use]
     pub fn folder(self) -> PathBuf {
         places::service(self.name())
     }
 
-    /// Starts it and leaves it running, or finds it running; the answer is where it is.
+    /// Starts it and leaves it running, or finds it running; the answer is where it is. Where it cannot
+    /// be started natively, it is started in Docker, if there is one.
     ///
     /// # Errors
     /// When it is not there, cannot be fetched or does not start; the message says what to do.
     pub fn up(self) -> Result<String> {
-        match self {
+        let native = match self {
             Self::Postgres => Postgres::start(self.folder()).map(Postgres::leave_running),
             Self::RabbitMq => RabbitMq::start(self.folder()).map(RabbitMq::leave_running),
             Self::RabbitMq4 => RabbitMq4::start(self.folder()).map(RabbitMq4::leave_running),
             Self::Kafka => Kafka::start(self.folder()).map(Kafka::leave_running),
-        }
+        };
+        native.or_else(|problem| match docker::is_there() {
+            true => docker::up(self).with_context(|| format!("not natively either: {problem:#}")),
+            false => Err(problem),
+        })
     }
 
     /// Stops what [`up`](Self::up) started; whether there was something to stop.
@@ -71,6 +81,9 @@ impl Service {
     /// # Errors
     /// When its process cannot be ended.
     pub fn down(self) -> Result<bool> {
+        if docker::down(self)? {
+            return Ok(true);
+        }
         match self {
             Self::Postgres => Postgres::end_what_runs_in(&self.folder()),
             Self::RabbitMq => RabbitMq::end_what_runs_in(&self.folder()),
@@ -96,18 +109,27 @@ impl Service {
     /// # Errors
     /// When there is neither; the message names the command that starts it.
     pub fn url(self) -> Result<String> {
-        if let Ok(url) = env::var(self.variable()) {
-            return Ok(url);
-        }
-        match fs::read_to_string(self.folder().join("url")) {
-            Ok(url) if self.pid().is_some() => Ok(url.trim_end().to_owned()),
-            _ => bail!(
+        match env::var(self.variable()).ok().or_else(|| self.own_url()) {
+            Some(url) => Ok(url),
+            None => bail!(
                 "this test needs a running {name}: start one with `cargo xtask services up {name}`, or say \
                  in {variable} where one is",
                 name = self.name(),
                 variable = self.variable(),
             ),
         }
+    }
+
+    /// Where `up` started it, while it runs.
+    fn own_url(self) -> Option<String> {
+        let url = fs::read_to_string(self.folder().join("url")).ok()?;
+        let runs = self.pid().is_some() || docker::has_started(self);
+        runs.then(|| url.trim_end().to_owned())
+    }
+
+    /// Whether tests find the one that `up` started.
+    pub(crate) fn is_own(self) -> bool {
+        self.own_url().is_some_and(|own| self.url().is_ok_and(|url| url == own))
     }
 }
 

@@ -158,7 +158,8 @@ impl Queue {
 
     fn wake(&self, waiting: &Waiting) {
         if waiting.claims.is_due() || waiting.writes.is_due() {
-            self.work.notify_one();
+            // The lane that was at work last: its server process has all that it needs at hand.
+            self.work.notify_last();
         }
     }
 

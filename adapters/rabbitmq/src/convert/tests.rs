@@ -201,3 +201,16 @@ proptest! {
         prop_assert_eq!(kind(&taken), kind(&message));
     }
 }
+
+#[test]
+fn a_key_travels_in_the_header_that_is_asked_for() {
+    let published = |message: &Message| {
+        let Outgoing { properties, payload, .. } = outgoing(message, "order-id", false).unwrap();
+        incoming(&properties, ("", "orders"), payload, "order-id").message
+    };
+    let ours = Message::new("x").with_key("7");
+    assert_eq!(published(&ours).key, ours.key);
+    let mut theirs = ours.clone();
+    theirs.headers.append("order-id", "7");
+    assert_eq!(published(&theirs), theirs, "a producer's own header stays what it was");
+}

@@ -48,15 +48,16 @@ pub(crate) fn outgoing(
         wire.append(name, value);
     }
     let mut table = wire.table()?;
+    // A key that a producer keeps in a header of its own is there already.
+    if let Some(key) = &message.key
+        && (key_header == KEY || headers.first(key_header).is_none())
+    {
+        let name = ShortString::try_new(key_header).map_err(|_| TooLarge(key_header.len()))?;
+        table.insert(name, AMQPValue::LongString(LongString::from(key.to_vec())));
+    }
     let mut mark = |name: &str, value: AMQPValue| {
         table.insert(ShortString::from(name), value);
     };
-    // A key that a producer keeps in a header of its own is there already.
-    if let Some(key) = &message.key
-        && key_header == KEY
-    {
-        mark(KEY, AMQPValue::LongString(LongString::from(key.to_vec())));
-    }
     if message.payload.is_none() {
         mark(TOMBSTONE, AMQPValue::Boolean(true));
     }

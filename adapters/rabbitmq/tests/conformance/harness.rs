@@ -42,7 +42,7 @@ pub(crate) struct Harness {
     broker: RabbitMq,
     proxy: Proxy,
     connection: Connection,
-    management: Option<Management>,
+    management: Management,
     queues: Mutex<BTreeMap<String, Queue>>,
 }
 
@@ -120,7 +120,7 @@ impl BrokerHarness for Harness {
 
     async fn unsettled(&self, topic: &str) -> Option<usize> {
         let path = format!("/api/queues/%2f/{topic}");
-        let answer = self.management?.ask("GET", &path, "").await;
+        let answer = self.management.ask("GET", &path, "").await;
         let (status, queue) = answer.expect("the management plug-in answers");
         assert_eq!(status, 200, "{queue}");
         let queue: serde_json::Value = serde_json::from_str(&queue).expect("it answers JSON");

@@ -1,6 +1,11 @@
 //! What sessions and publishers make of it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use steadfast::{
     Delivery, Message,
@@ -11,9 +16,12 @@ use steadfast::{
 };
 use steadfast_rabbitmq::{Queue, RabbitMq};
 use steadfast_test_servers::RabbitMq as Server;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
-use crate::node::node;
+use crate::node::{Alarm, channel, delete, node};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const TIER: Duration = Duration::from_secs(2);
@@ -115,7 +123,7 @@ async fn publishing_says_that_memory_is_short_while_consuming_goes_on() {
         publisher.publish(orders, &Message::new(text)).await.expect("it is confirmed");
     }
     let source = setting.session().await;
-    server.set_memory_alarm(true).expect("the alarm can be raised");
+    let alarm = Alarm::raise(&server);
     // The server says so to a connection only when that publishes.
     let refused =
         until("a refusal", async || match publisher.publish(dead, &Message::new("x")).await {
@@ -130,7 +138,7 @@ async fn publishing_says_that_memory_is_short_while_consuming_goes_on() {
         let answers = source.settle(&[Settle::new(delivery, Settlement::Ack)]).await;
         answers.into_iter().next().expect("an answer").expect("it is ours");
     }
-    server.set_memory_alarm(false).expect("the alarm can be cleared");
+    drop(alarm);
     until("publishing to go on", async || publisher.publish(dead, &Message::new("y")).await).await;
     source.close().await;
 }
@@ -230,9 +238,70 @@ async fn a_queue_that_is_deleted_ends_the_session_and_is_named() {
     }
 }
 
+/// Queues are deleted by hand, and then a retry must not be tried in vain for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_queue_that_is_deleted_is_declared_again() {
+    let server = node().await;
+    let setting = Setting::on(&server, "swept");
+    let Setting { orders, broker, .. } = &setting;
+    let publisher = broker.publisher().await.expect("the server is there");
+    let source = setting.session().await;
+    for text in ["m1", "m2"] {
+        publisher.publish(orders, &Message::new(text)).await.expect("it is confirmed");
+    }
+    let beside = channel(server.url()).await;
+    delete(&beside, &format!("{orders}.steadfast.wait.2s")).await;
+    let requeue = Settlement::Requeue { delay: TIER, counted: true };
+    let mut batch = Vec::new();
+    for _ in 0..2 {
+        let delivery = next(&*source).await.expect("the server is there");
+        batch.push(Settle::new(delivery, requeue));
+    }
+    let answers = source.settle(&batch).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let mut again = BTreeSet::new();
+    for _ in 0..2 {
+        let delivery = next(&*source).await.expect("it comes after its wait");
+        again.insert(text(&delivery.message));
+        source.settle(&[Settle::new(delivery, Settlement::Ack)]).await;
+    }
+    assert_eq!(again, BTreeSet::from(["m1".to_owned(), "m2".to_owned()]));
+    source.close().await;
+}
+
+/// When only one message is left in a queue, by the clock of the server, which watches for it when this
+/// returns.
+async fn when_one_is_left(
+    server: Arc<impl Deref<Target = Server> + Send + Sync + 'static>,
+    queue: &str,
+) -> JoinHandle<SystemTime> {
+    let data = server.folder().join("data").canonicalize().expect("a folder");
+    let watches = data.join("watches");
+    let _ = std::fs::remove_file(&watches);
+    let mark = watches.display();
+    let script = format!(
+        "Name = rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>), \
+         Wait = fun Again() -> \
+             {{ok, Queue}} = rabbit_amqqueue:lookup(Name), \
+             case rabbit_amqqueue:info(Queue, [messages]) of \
+                 [{{messages, 1}}] -> erlang:system_time(millisecond); \
+                 _ -> timer:sleep(10), Again() \
+             end \
+         end, \
+         ok = file:write_file(\"{mark}\", <<>>), Wait()."
+    );
+    let watching = tokio::task::spawn_blocking(move || {
+        let found = server.ctl(&["eval", &script]).expect("it answers");
+        let millis = found.trim().parse().expect("a time");
+        SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+    });
+    until("the server to watch", async || std::fs::metadata(&watches)).await;
+    watching
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn acks_do_not_wait_for_copies_that_nobody_takes() {
-    let server = node().await;
+    let server = Arc::new(node().await);
     let setting = Setting::on(&server, "beside");
     let Setting { orders, broker, .. } = &setting;
     let publisher = broker.publisher().await.expect("the server is there");
@@ -241,24 +310,18 @@ async fn acks_do_not_wait_for_copies_that_nobody_takes() {
     }
     let source = setting.session().await;
     let (waits, ends) = (next(&*source).await.expect("it"), next(&*source).await.expect("it"));
-    server.set_memory_alarm(true).expect("the alarm can be raised");
+    let alarm = Alarm::raise(&server);
+    let one_is_left = when_one_is_left(Arc::clone(&server), orders).await;
     let requeue = Settlement::Requeue { delay: TIER, counted: true };
     let batch = [Settle::new(waits, requeue), Settle::new(ends, Settlement::Ack)];
-    let settling = {
-        let (source, batch) = (Arc::clone(&source), batch.clone());
-        tokio::spawn(async move { source.settle(&batch).await })
-    };
-    let acked = until("the ack to arrive", async || {
-        let counted = server.ctl(&["list_queues", "name", "messages"]).expect("it answers");
-        let line = counted.lines().find(|line| line.starts_with(&format!("{orders}\t")));
-        if line.is_some_and(|line| line.ends_with("\t1")) { Ok(()) } else { Err(counted) }
-    });
-    acked.await;
-    assert!(!settling.is_finished(), "the copy is still on its way");
     // The consumer ends a session whose settlements take 30 s.
-    let answers = timeout(Duration::from_secs(20), settling).await.expect("in time").expect("ran");
+    let settling = timeout(Duration::from_secs(20), source.settle(&batch));
+    let answers = settling.await.expect("in time");
+    let settled = SystemTime::now();
     assert!(matches!(&*answers, [Err(SettleError::Unavailable(_)), Ok(())]), "{answers:?}");
-    server.set_memory_alarm(false).expect("the alarm can be cleared");
+    let acked = timeout(PATIENCE, one_is_left).await.expect("in time").expect("it does not panic");
+    assert!(acked < settled, "the ack has waited for the copy");
+    drop(alarm);
     let [waits, _] = batch;
     until("the copy to be taken", async || {
         source.settle(std::slice::from_ref(&waits)).await.remove(0)

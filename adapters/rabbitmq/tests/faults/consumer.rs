@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     broker::{PATIENCE, Setting, until},
-    node::node,
+    node::{Alarm, channel, delete, node},
 };
 
 /// Texts that were begun, and those that have ended as done or dead-lettered.
@@ -153,6 +153,7 @@ async fn poison_is_in_the_new_dead_letter_queue_or_was_confirmed_by_the_old() {
     let setting = Setting::on(&server, "poison");
     let all: Vec<String> = (0..600).map(|number| format!("p{number}")).collect();
     let seen = Seen::default();
+    let beside = channel(server.url()).await;
     publish(&setting, &all).await;
     let running = Running::start(
         &setting,
@@ -161,7 +162,7 @@ async fn poison_is_in_the_new_dead_letter_queue_or_was_confirmed_by_the_old() {
     )
     .await;
     seen.until_ended(20).await;
-    delete(server.url(), &setting.dead).await;
+    delete(&beside, &setting.dead).await;
     running.is_down("dead letters").await;
     // Nothing is confirmed any more: these were by the queue that was deleted.
     let confirmed = seen.ended();
@@ -176,15 +177,6 @@ async fn poison_is_in_the_new_dead_letter_queue_or_was_confirmed_by_the_old() {
     let lost: Vec<_> =
         all.iter().filter(|text| !found.contains(*text) && !confirmed.contains(*text)).collect();
     assert!(lost.is_empty(), "neither in the new queue nor confirmed by the old: {lost:?}");
-}
-
-/// At once: `rabbitmqctl` takes a second to begin.
-async fn delete(url: &str, queue: &str) {
-    let properties = lapin::ConnectionProperties::default();
-    let connection = lapin::Connection::connect(url, properties).await.expect("a server");
-    let channel = connection.create_channel().await.expect("a channel");
-    let options = lapin::options::QueueDeleteOptions::default();
-    channel.queue_delete(queue.into(), options).await.expect("the queue is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,7 +222,7 @@ async fn a_memory_alarm_pauses_a_consumer_that_must_publish_and_costs_nothing() 
     publish(&setting, &texts).await;
     let running = Running::start(&setting, &seen, handler).await;
     until("four at work", async || if seen.begun().len() == 4 { Ok(()) } else { Err(()) }).await;
-    server.set_memory_alarm(true).expect("the alarm can be raised");
+    let alarm = Alarm::raise(&server);
     poison_may_fail.send_replace(true);
     running.is_down("dead letters").await;
     // Consuming and acking go on for what was taken; nothing more is.
@@ -238,7 +230,7 @@ async fn a_memory_alarm_pauses_a_consumer_that_must_publish_and_costs_nothing() 
     seen.until_ended(3).await;
     assert_eq!(seen.begun().len(), 4, "intake pauses: {:?}", seen.begun());
     assert!(!seen.ended().contains("poison"));
-    server.set_memory_alarm(false).expect("the alarm can be cleared");
+    drop(alarm);
     seen.until_ended(texts.len()).await;
     timeout(PATIENCE, running.health.ready()).await.expect("it recovers by itself");
     running.stop().await;

@@ -1,10 +1,11 @@
-//! The node that all of these tests share, one at a time.
+//! The node that all of these tests share, one at a time, and what is done to it.
 
 use std::{
     path::PathBuf,
     sync::{Mutex, PoisonError, Weak},
 };
 
+use lapin::{Channel, Connection, ConnectionProperties, options::QueueDeleteOptions};
 use steadfast_test_servers::RabbitMq as Server;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
@@ -22,4 +23,36 @@ pub(crate) async fn node() -> OwnedMutexGuard<Server> {
         })
     };
     shared.lock_owned().await
+}
+
+/// A memory alarm. It ends with this, also when a test fails.
+pub(crate) struct Alarm<'a>(&'a Server);
+
+impl<'a> Alarm<'a> {
+    pub(crate) fn raise(server: &'a Server) -> Self {
+        let alarm = Self(server);
+        server.set_memory_alarm(true).expect("the alarm can be raised");
+        alarm
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        let cleared = self.0.set_memory_alarm(false);
+        if !std::thread::panicking() {
+            cleared.expect("the alarm can be cleared");
+        }
+    }
+}
+
+/// A channel beside those of the tests.
+pub(crate) async fn channel(url: &str) -> Channel {
+    let connecting = Connection::connect(url, ConnectionProperties::default());
+    connecting.await.expect("a server").create_channel().await.expect("a channel")
+}
+
+/// At once: `rabbitmqctl` takes a second to begin.
+pub(crate) async fn delete(channel: &Channel, queue: &str) {
+    let deleting = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    deleting.await.expect("the server is there");
 }

@@ -1,4 +1,4 @@
-//! Kafka: a topic and a group for each round, which die with the server's folder.
+//! Kafka: a topic and a group for each round.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,9 +17,7 @@ use crate::Plan;
 const PARTITIONS: i32 = 6;
 
 pub(super) async fn load(plan: &Plan) -> Result<()> {
-    let mut settings = ClientConfig::new();
-    let admin: AdminClient<DefaultClientContext> =
-        settings.set("bootstrap.servers", servers(plan)).create()?;
+    let admin = admin(plan)?;
     let (source, dead) = (plan.topic(), plan.dead_letters());
     let topics = [(&source, PARTITIONS), (&dead, 1)];
     let topics = topics.map(|(name, count)| NewTopic::new(name, count, TopicReplication::Fixed(1)));
@@ -32,6 +30,19 @@ pub(super) async fn load(plan: &Plan) -> Result<()> {
         published.with_context(|| format!("message {number}"))?;
     }
     Ok(())
+}
+
+pub(super) async fn unload(plan: &Plan) -> Result<()> {
+    let (source, dead) = (plan.topic(), plan.dead_letters());
+    let topics = [source.as_str(), dead.as_str()];
+    for deleted in admin(plan)?.delete_topics(&topics, &AdminOptions::new()).await? {
+        deleted.map_err(|(name, code)| anyhow!("{name}: {code}"))?;
+    }
+    Ok(())
+}
+
+fn admin(plan: &Plan) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(ClientConfig::new().set("bootstrap.servers", servers(plan)).create()?)
 }
 
 /// Members that are missed soon when they are killed, and that fetch little ahead, so that a round is not

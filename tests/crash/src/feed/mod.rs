@@ -6,10 +6,11 @@ mod rabbitmq;
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use steadfast::broker::Broker;
+use tokio::time::timeout;
 
-use crate::Plan;
+use crate::{Plan, round::PATIENCE};
 
 /// Publishes the round's messages, once, before its workers start.
 pub(crate) async fn load(plan: &Plan) -> Result<()> {
@@ -19,6 +20,18 @@ pub(crate) async fn load(plan: &Plan) -> Result<()> {
         "mock" => mock::load(plan),
         other => bail!("there is no broker `{other}` yet"),
     }
+}
+
+/// Takes the round away from the broker, which hundreds of them would slow down.
+pub(crate) async fn unload(plan: &Plan) -> Result<()> {
+    let unloading = async {
+        match scheme(plan) {
+            "amqp" => rabbitmq::unload(plan).await,
+            "kafka" => kafka::unload(plan).await,
+            _ => Ok(()),
+        }
+    };
+    timeout(PATIENCE, unloading).await.context("the round cannot be taken away")?
 }
 
 /// The broker, for a worker.

@@ -1,9 +1,10 @@
-//! RabbitMQ: queues for each round, which die with the server's folder.
+//! RabbitMQ: queues for each round.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lapin::{Connection, ConnectionProperties, options::QueueDeleteOptions};
 use steadfast::broker::Broker;
 use steadfast_rabbitmq::{Queue, RabbitMq};
 
@@ -24,6 +25,18 @@ pub(super) async fn load(plan: &Plan) -> Result<()> {
             }
         });
     publishing.await
+}
+
+pub(super) async fn unload(plan: &Plan) -> Result<()> {
+    let connection = Connection::connect(&plan.broker, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let (topic, dead) = (plan.topic(), plan.dead_letters());
+    let waiting = [&topic, &dead].map(|source| format!("{source}.steadfast.wait.1s"));
+    for queue in waiting.iter().chain([&topic, &dead]) {
+        // One that is not there is deleted too.
+        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
+    }
+    Ok(connection.close(200, "closed".into()).await?)
 }
 
 pub(super) fn open(plan: &Plan) -> Result<Arc<dyn Broker>> {
