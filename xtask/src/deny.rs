@@ -60,6 +60,10 @@ fn cargo_deny(workspace: &Workspace) -> Result<Command> {
     println!("    cargo-deny is not installed: installing it, which takes minutes, but once");
     let mut install = workspace.cargo(["install", "--locked", PACKAGE, "--root"]);
     install.arg(&tools);
+    // It runs for seconds: what counts is how long it takes to build.
+    for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
+        install.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+    }
     run(install).context(
         "cargo-deny could not be installed: install it yourself with \
          `cargo install --locked cargo-deny` and see that it is on the PATH",
