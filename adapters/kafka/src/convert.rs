@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use rdkafka::{
     Timestamp,
     message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders},
@@ -26,8 +27,7 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn copy(record: &BorrowedMessage<'_>) -> Self {
         let mut message = Message::tombstone();
-        message.payload = record.payload().map(|payload| payload.to_vec().into());
-        message.key = record.key().map(|key| key.to_vec().into());
+        (message.key, message.payload) = together(record.key(), record.payload());
         if let Some(found) = record.headers() {
             message.headers = headers(found);
         }
@@ -41,14 +41,21 @@ impl Record {
 
     /// A delivery of it. Its id are its coordinates, which no other message has.
     pub(crate) fn delivery(&self, topic: &Arc<str>, partition: i32, receipt: Receipt) -> Delivery {
-        let offset = self.offset;
+        let position = format!("{partition}@{}", self.offset);
         let mut origin = Origin::new(Arc::clone(topic))
             .with_partition(partition.unsigned_abs())
-            .with_position(format!("{partition}@{offset}"))
-            .with_message_id(format!("{topic}-{partition}@{offset}"));
+            .with_message_id([topic, "-", &position].concat())
+            .with_position(position);
         origin.published_at = self.timestamp;
         Delivery::new(self.message.clone(), origin, receipt)
     }
+}
+
+/// Key and payload in one piece of memory, which a delivery and what is kept of it share.
+fn together(key: Option<&[u8]>, payload: Option<&[u8]>) -> (Option<Bytes>, Option<Bytes>) {
+    let (first, second) = (key.unwrap_or_default(), payload.unwrap_or_default());
+    let both = Bytes::from([first, second].concat());
+    (key.map(|_| both.slice(..first.len())), payload.map(|_| both.slice(first.len()..)))
 }
 
 /// A header without a value becomes an empty one. The client panics at a name that is not UTF-8: such
@@ -84,4 +91,20 @@ pub(crate) fn to_record<'a>(
         record.headers = Some(headers);
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::together;
+
+    #[test]
+    fn what_is_empty_is_not_what_is_missing() {
+        let (empty, some): (Option<&[u8]>, Option<&[u8]>) = (Some(b""), Some(b"some"));
+        for (key, payload) in
+            [(None, None), (empty, None), (None, some), (some, empty), (some, some)]
+        {
+            let (found_key, found_payload) = together(key, payload);
+            assert_eq!((found_key.as_deref(), found_payload.as_deref()), (key, payload));
+        }
+    }
 }

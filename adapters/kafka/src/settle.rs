@@ -9,24 +9,33 @@ use crate::{retry_topics::Tier, source::KafkaSource, state::State};
 enum Step<'a> {
     Settled(Result<(), SettleError>),
     /// A copy in this topic, and then an ack.
-    Copy(&'a Settle, &'a str),
+    Copy(&'a str),
 }
 
 impl KafkaSource {
     pub(crate) async fn settle_batch(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
-        let steps: Vec<Step<'_>> = self
-            .shared
-            .update(|state| batch.iter().map(|settle| self.first_step(state, settle)).collect());
-        join_all(steps.into_iter().map(|step| async {
-            match step {
+        let mut copies = Vec::new();
+        let mut first_step =
+            |state: &mut State, index: usize| match self.first_step(state, &batch[index]) {
                 Step::Settled(answer) => answer,
-                Step::Copy(settle, topic) => self.copy(settle, topic).await,
-            }
-        }))
-        .await
+                Step::Copy(topic) => {
+                    copies.push((index, topic));
+                    Ok(())
+                }
+            };
+        let mut answers: Vec<_> = self
+            .shared
+            .update(|state| (0..batch.len()).map(|index| first_step(state, index)).collect());
+        let copying = copies
+            .into_iter()
+            .map(|(index, topic)| async move { (index, self.copy(&batch[index], topic).await) });
+        for (index, answer) in join_all(copying).await {
+            answers[index] = answer;
+        }
+        answers
     }
 
-    fn first_step<'a>(&'a self, state: &mut State, settle: &'a Settle) -> Step<'a> {
+    fn first_step(&self, state: &mut State, settle: &Settle) -> Step<'_> {
         let partition = match state.holder(settle.receipt) {
             Ok(partition) => partition,
             Err(error) => return Step::Settled(Err(error)),
@@ -36,7 +45,7 @@ impl KafkaSource {
             Settlement::Ack => partition.ack(tag),
             Settlement::Requeue { delay, .. } if !delay.is_zero() => {
                 match Tier::for_wait(&self.shared.tiers, delay) {
-                    Some(tier) => return Step::Copy(settle, &tier.topic),
+                    Some(tier) => return Step::Copy(&tier.topic),
                     None => partition.give_back(tag),
                 }
             }
