@@ -33,13 +33,16 @@ pub(crate) fn at_setup(error: lapin::Error, doing: &str) -> BrokerError {
 
 /// What the server refuses with the same codes while a node starts or is away, while another has what we
 /// ask for, or while there are too many connections.
-fn may_pass(text: &str) -> bool {
-    const PASSING: [&str; 7] = [
+pub(crate) fn may_pass(text: &str) -> bool {
+    const PASSING: [&str; 10] = [
         "is down",
         "home node",
         "in exclusive use",
         "not running",
         "starting",
+        "may be stopping",
+        "stopped by supervisor",
+        "due to timeout",
         // Of connections or channels: to a node, a virtual host or a user.
         "is reached",
         "has reached",
@@ -113,6 +116,10 @@ mod tests {
         for (code, text) in [
             (404, "NOT_FOUND - home node 'rabbit@b' of durable queue 'orders' is down"),
             (530, "NOT_ALLOWED - access to vhost '/' refused: vhost '/' is down"),
+            (
+                404,
+                "NOT_FOUND - failed to perform operation on queue 'orders' in vhost '/' due to timeout",
+            ),
             (403, "ACCESS_REFUSED - queue 'orders' in vhost '/' in exclusive use"),
             (320, "CONNECTION_FORCED - broker forced connection closure"),
             (

@@ -125,6 +125,7 @@ impl Held {
         if state.over.is_some() {
             return;
         }
+        state.has_left_over |= !state.open.contains_key(&out.by);
         state.out.insert(receipt, out);
     }
 
@@ -189,6 +190,11 @@ impl Held {
         let state = self.lock();
         let held_of = |consumer| state.unsettled().filter(|(by, _)| *by == consumer).count();
         state.open.iter().any(|(consumer, prefetch)| held_of(*consumer) < *prefetch)
+    }
+
+    /// Whether there may be some that AMQP consumers have left which are closed.
+    pub(crate) fn has_left_over(&self) -> bool {
+        self.lock().has_left_over
     }
 
     /// Messages and bytes that AMQP consumers have left which are closed: no prefetch bounds them.

@@ -1,6 +1,6 @@
 //! The connection for publishing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use futures::{
     FutureExt as _,
@@ -22,6 +22,8 @@ pub(crate) struct Live {
     pub(crate) version: Version,
     pub(crate) link: Link,
     idle: Mutex<Vec<Channel>>,
+    /// How many messages were confirmed on it.
+    pub(crate) confirmed: AtomicU64,
 }
 
 /// The connection that everybody uses, or the attempt to make it.
@@ -84,7 +86,7 @@ impl Live {
         let version = Version::of(config).await?;
         let link = Link::open(config, "steadfast publishes").await?;
         topology::declare_all(&link, config, version).await?;
-        Ok(Self { version, link, idle: Mutex::default() })
+        Ok(Self { version, link, idle: Mutex::default(), confirmed: AtomicU64::new(0) })
     }
 
     /// A channel in confirm mode. It does not come back from a publish that failed.

@@ -1,6 +1,9 @@
 //! Publishing: confirmed, mandatory, persistent, on a connection apart.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use lapin::{
@@ -12,13 +15,13 @@ use steadfast::{
     Message,
     broker::{BoxError, BrokerError, Publish, PublishError},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     config::Config,
     connect::{late, within},
     convert::{Outgoing, outgoing},
-    error::{NOT_FOUND, PRECONDITION_FAILED, at_setup, reply},
+    error::{NOT_FOUND, PRECONDITION_FAILED, at_setup, may_pass, reply},
     inspect::Known,
     live::{Current, Live},
     rules::max_message_bytes,
@@ -34,6 +37,8 @@ pub(crate) struct Publishing {
     config: Arc<Config>,
     current: Current,
     permits: Semaphore,
+    /// Held by whoever makes a waiting queue again: one for all whose copies have missed it.
+    making_again: Mutex<()>,
 }
 
 /// What a message is published as.
@@ -68,7 +73,8 @@ const CHANNELS: usize = 32;
 impl Publishing {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let current = Current::new(Arc::clone(&config));
-        Self { config, current, permits: Semaphore::new(CHANNELS) }
+        let permits = Semaphore::new(CHANNELS);
+        Self { config, current, permits, making_again: Mutex::default() }
     }
 
     /// The connection as it is, or a new one.
@@ -89,15 +95,20 @@ impl Publishing {
     ) -> Result<(), PublishError> {
         let queue = waiting::name(source, tier);
         match self.publish_as(&queue, copy, As::Waiting).await {
-            Err(Unpublished::NoQueue(_)) => {
-                tracing::warn!(queue, "a waiting queue was deleted: declaring it again");
-                let live = self.live().await.map_err(unavailable)?;
-                let declaring = topology::declare_waiting(&live.link, &self.config, source);
-                declaring.await.map_err(unavailable)?;
-                Ok(self.publish_as(&queue, copy, As::Waiting).await?)
-            }
-            published => Ok(published?),
+            Err(Unpublished::NoQueue(_)) => {}
+            published => return Ok(published?),
         }
+        let _turn = self.making_again.lock().await;
+        // Another copy may have had its turn meanwhile.
+        match self.publish_as(&queue, copy, As::Waiting).await {
+            Err(Unpublished::NoQueue(_)) => {}
+            published => return Ok(published?),
+        }
+        tracing::warn!(queue, "a waiting queue was deleted: declaring it again");
+        let live = self.live().await.map_err(unavailable)?;
+        let declaring = topology::declare_waiting(&live.link, &self.config, source);
+        declaring.await.map_err(unavailable)?;
+        Ok(self.publish_as(&queue, copy, As::Waiting).await?)
     }
 
     async fn publish_as(
@@ -121,9 +132,11 @@ impl Publishing {
         if let Some(reason) = live.link.blocked() {
             return Err(unavailable(format!("RabbitMQ takes no messages: {reason}")).into());
         }
+        let before = live.confirmed.load(Relaxed);
         let publishing = async {
             let channel = live.channel(deadline).await.map_err(unavailable)?;
             confirmed(&channel, queue, &outgoing.payload, outgoing.properties).await?;
+            live.confirmed.fetch_add(1, Relaxed);
             live.give_back(channel);
             Ok(())
         };
@@ -132,7 +145,10 @@ impl Publishing {
             Err(unavailable(match live.link.blocked() {
                 Some(reason) => format!("RabbitMQ takes no messages: {reason}").into(),
                 None => {
-                    self.current.is_lost(&live);
+                    // It may be this queue alone that does not answer.
+                    if live.confirmed.load(Relaxed) == before {
+                        self.current.is_lost(&live);
+                    }
                     late(deadline, &format!("a message for queue `{queue}`"))
                 }
             })
@@ -186,7 +202,7 @@ async fn confirmed(
         Some((PRECONDITION_FAILED, text)) if text.contains("larger than") => {
             PublishError::Refused(text.into()).into()
         }
-        Some((NOT_FOUND, text)) => Unpublished::NoQueue(text.to_owned()),
+        Some((NOT_FOUND, text)) if !may_pass(text) => Unpublished::NoQueue(text.to_owned()),
         Some((_, text)) => unavailable(text.to_owned()).into(),
         None => unavailable(error).into(),
     };

@@ -29,7 +29,10 @@ pub(crate) struct Intake {
     pub(crate) config: Arc<Config>,
     pub(crate) held: Arc<Held>,
     pub(crate) window: Window,
+    /// Whether the prefetch stays what it is: without its consumer an ordered session would lose its turn.
     pub(crate) ordered: bool,
+    /// Whether a second consumer of this session might have to stand by.
+    pub(crate) alone: bool,
     /// Whether messages of a high priority break an order that was promised.
     pub(crate) overtaken: bool,
     /// Whether it is unknown what kind of queue this is.
@@ -78,7 +81,7 @@ enum Pause {
 impl Intake {
     /// Begins to consume, and goes on in the background.
     pub(crate) async fn start(mut self) -> Result<Pump, BrokerError> {
-        self.consume(self.window.first()).await?;
+        self.consume(self.wanted()).await?;
         let (ends, ended) = watch::channel(());
         tokio::spawn(async move {
             self.run().await;
@@ -135,14 +138,23 @@ impl Intake {
     }
 
     async fn take(&mut self) -> Pause {
+        /// Between two looks at the window.
+        const AT_A_TIME: usize = 64;
+        let held = Arc::clone(&self.held);
         loop {
+            let changed = held.changed();
+            if !self.ordered && self.wanted() != self.consuming.prefetch() {
+                return Pause::Resize;
+            }
             let mut next = tokio::select! {
                 biased;
                 next = self.consuming.next() => next,
                 // Not when its other end is dropped: see `Pump`.
                 Ok(_) = self.stopping.wait_for(|stop| *stop) => return Pause::Stop,
+                // What cancelled consumers have left is settled: there may be room.
+                () = changed, if held.has_left_over() => continue,
             };
-            loop {
+            for _ in 0..AT_A_TIME {
                 match next {
                     (by, Some(Ok(delivery))) => self.arrive(by, delivery),
                     (_, Some(Err(error))) => return Pause::Lost(error.to_string()),
@@ -157,10 +169,6 @@ impl Intake {
                     Some(ready) => next = ready,
                     None => break,
                 }
-            }
-            // An ordered session keeps its consumer: without it the server would make another active.
-            if !self.ordered && self.wanted() != self.consuming.prefetch() {
-                return Pause::Resize;
             }
         }
     }
@@ -193,7 +201,8 @@ impl Intake {
 
     async fn resize(&mut self) -> Result<(), BrokerError> {
         let wanted = self.wanted();
-        while self.consuming.prefetch() > wanted {
+        while self.consuming.prefetch() > wanted || (self.alone && !self.consuming.open.is_empty())
+        {
             self.cancel_latest().await?;
         }
         // Once more, since what the cancelled ones have left takes its room.
@@ -201,7 +210,6 @@ impl Intake {
         if wanted > open {
             self.consume(wanted - open).await?;
         }
-        self.window.changed();
         Ok(())
     }
 

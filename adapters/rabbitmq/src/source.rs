@@ -94,6 +94,7 @@ pub(crate) async fn open(
         held: Arc::clone(&held),
         window,
         ordered: capabilities.ordered,
+        alone: nature.single_active,
         overtaken: capabilities.ordered && nature.has_ranks,
         unseen: declared.is_none(),
         stopping,

@@ -3,11 +3,13 @@
 //! RabbitMQ bounds what is unsettled by number only. So the number is chosen such that the largest
 //! messages seen, all of them at once, fit into the bound on bytes.
 
-/// The bounds of a session, and the sizes that it has seen.
+/// The prefetch of a session.
 #[derive(Debug)]
 pub(crate) struct Window {
     max_messages: usize,
     max_bytes: usize,
+    /// What the sizes of the messages allow.
+    prefetch: usize,
     /// The largest message of the last full window, and of the one that is being seen: one large
     /// message is remembered for a while, and not for good.
     largest_before: usize,
@@ -27,10 +29,12 @@ const EXPECTED_BYTES: usize = 128 << 10;
 
 impl Window {
     pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
+        // 0 would be no bound at all.
+        let max_messages = max_messages.clamp(1, u16::MAX.into());
         Self {
-            // 0 would be no bound at all.
-            max_messages: max_messages.clamp(1, u16::MAX.into()),
+            max_messages,
             max_bytes,
+            prefetch: (max_bytes / EXPECTED_BYTES).clamp(1, max_messages),
             largest_before: 1,
             largest_now: 1,
             in_window: 0,
@@ -38,11 +42,7 @@ impl Window {
         }
     }
 
-    /// The prefetch before anything was seen.
-    pub(crate) fn first(&self) -> usize {
-        (self.max_bytes / EXPECTED_BYTES).clamp(1, self.max_messages)
-    }
-
+    /// Notes a message. The prefetch shrinks at once, and grows slowly.
     pub(crate) fn saw(&mut self, bytes: usize) {
         if self.in_window == WINDOW {
             self.largest_before = std::mem::replace(&mut self.largest_now, 1);
@@ -51,29 +51,37 @@ impl Window {
         self.largest_now = self.largest_now.max(bytes);
         self.in_window += 1;
         self.seen += 1;
-    }
-
-    /// What the prefetch should be, when it is `open` now and these messages and bytes are held beside
-    /// it. It shrinks at once, and grows slowly and by no small steps.
-    ///
-    /// It is never 0, so that there is always a consumer that shows when the session is lost: beside
-    /// what fills the bounds, one message more may come.
-    pub(crate) fn wanted(&self, open: usize, (messages, bytes): (usize, usize)) -> usize {
-        let largest = self.largest_before.max(self.largest_now);
-        let fitting = self.max_bytes.saturating_sub(bytes) / largest;
-        let room = fitting.min(self.max_messages.saturating_sub(messages)).max(1);
-        if open == 0 || room < open {
-            return room;
+        let fits = (self.max_bytes / self.largest()).clamp(1, self.max_messages);
+        let grows = is_worth_it(self.prefetch, fits, self.max_messages);
+        if fits < self.prefetch || (grows && self.seen >= 2 * self.prefetch) {
+            self.prefetch = fits.min(2 * self.prefetch);
+            self.seen = 0;
         }
-        let is_worth_it =
-            room >= open + open.div_ceil(2) || (room > open && room == self.max_messages);
-        if is_worth_it && self.seen >= 2 * open { room.min(2 * open) } else { open }
     }
 
-    /// The prefetch is another now.
-    pub(crate) fn changed(&mut self) {
-        self.seen = 0;
+    /// How many the server should be allowed to send, when it is `open` for so many now and these
+    /// messages and bytes are held beside them.
+    ///
+    /// Never 0, so that there is always a consumer that shows when the session is lost: beside what
+    /// fills the bounds, one message more may come.
+    pub(crate) fn wanted(&self, open: usize, (messages, bytes): (usize, usize)) -> usize {
+        if self.prefetch < open {
+            return self.prefetch;
+        }
+        let fitting = self.max_bytes.saturating_sub(bytes) / self.largest();
+        let room = fitting.min(self.max_messages.saturating_sub(messages));
+        let room = room.clamp(1, self.prefetch);
+        if is_worth_it(open, room, self.prefetch) { room } else { open }
     }
+
+    fn largest(&self) -> usize {
+        self.largest_before.max(self.largest_now)
+    }
+}
+
+/// Whether to grow: by no small steps, but for the last one.
+fn is_worth_it(now: usize, then: usize, most: usize) -> bool {
+    then > now && (then >= 2 * now || then == most)
 }
 
 #[cfg(test)]
@@ -90,7 +98,6 @@ mod tests {
             let wanted = window.wanted(*open, NOTHING);
             if wanted != *open {
                 *open = wanted;
-                window.changed();
                 changes.push(wanted);
             }
         }
@@ -100,7 +107,7 @@ mod tests {
     #[test]
     fn small_messages_leave_the_bound_on_their_number() {
         let mut window = Window::new(64, 64 << 20);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         assert_eq!(open, 64);
         assert!(see(&mut window, &mut open, 1000, 1000).is_empty());
     }
@@ -108,14 +115,14 @@ mod tests {
     #[test]
     fn a_large_message_shrinks_it_at_once() {
         let mut window = Window::new(64, 64 << 20);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         assert_eq!(see(&mut window, &mut open, 1, 8 << 20), [8]);
     }
 
     #[test]
     fn one_large_message_throttles_for_a_while_and_not_for_good() {
         let mut window = Window::new(64, 64 << 20);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         assert_eq!(see(&mut window, &mut open, 1, 64 << 20), [1]);
         let meanwhile = see(&mut window, &mut open, WINDOW, 1000);
         assert!(meanwhile.is_empty(), "it is remembered for a window");
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn large_messages_that_come_now_and_then_keep_it_small() {
         let mut window = Window::new(64, 64 << 20);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         see(&mut window, &mut open, 1, 64 << 20);
         for number in 0..1000 {
             let bytes = if number % WINDOW == 0 { 64 << 20 } else { 1000 };
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn it_grows_to_the_bound_whatever_number_that_is() {
         let mut window = Window::new(100, 256 << 10);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         assert_eq!(open, 2);
         assert_eq!(see(&mut window, &mut open, 1000, 1000), [4, 8, 16, 32, 64, 100]);
     }
@@ -144,24 +151,27 @@ mod tests {
     #[test]
     fn a_small_bound_begins_with_one_and_ends_where_the_next_would_not_fit() {
         let mut window = Window::new(1000, 2500);
-        let mut open = window.first();
+        let mut open = window.wanted(0, NOTHING);
         assert_eq!(open, 1);
         assert_eq!(see(&mut window, &mut open, 100, 1000), [2]);
     }
 
     #[test]
-    fn what_is_held_beside_it_takes_its_room() {
+    fn what_is_held_beside_it_takes_its_room_until_it_is_settled() {
         let mut window = Window::new(64, 64 << 20);
-        window.saw(8 << 20);
-        assert_eq!(window.wanted(64, NOTHING), 8);
-        assert_eq!(window.wanted(0, (60, 40 << 20)), 3, "24 MiB are left");
-        assert_eq!(window.wanted(0, (63, 1000)), 1, "one message is left");
-        assert_eq!(window.wanted(0, (64, 64 << 20)), 1, "full, and yet not silent");
+        window.saw(1100 << 10);
+        assert_eq!(window.wanted(64, NOTHING), 59);
+        let left = |messages| window.wanted(1, (messages, messages << 10));
+        assert_eq!(window.wanted(0, (64, 64 << 10)), 1, "full, and yet not silent");
+        assert_eq!([64, 63, 62, 60, 32, 5, 0].map(left), [1, 1, 2, 4, 32, 59, 59]);
+        assert_eq!(window.wanted(32, (3, 3 << 10)), 59, "the last step may be small");
+        assert_eq!(window.wanted(59, (64, 64 << 20)), 59, "nothing that was sent is taken back");
     }
 
     #[test]
     fn no_bound_is_taken_for_the_servers_absence_of_one() {
-        assert_eq!(Window::new(0, 0).first(), 1);
-        assert_eq!(Window::new(usize::MAX, usize::MAX).first(), usize::from(u16::MAX));
+        assert_eq!(Window::new(0, 0).wanted(0, NOTHING), 1);
+        let most = Window::new(usize::MAX, usize::MAX).wanted(0, NOTHING);
+        assert_eq!(most, usize::from(u16::MAX));
     }
 }

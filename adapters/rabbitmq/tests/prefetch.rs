@@ -16,10 +16,15 @@ const MESSAGES: usize = 400;
 /// Small messages, of which at first only two are sent ahead: the prefetch doubles until it is 100.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
-    for service in [Service::RabbitMq, Service::RabbitMq4] {
+    // Where only one consumer of a queue is active, a second one would be sent nothing.
+    let alone =
+        [false, true].map(|alone| [Service::RabbitMq, Service::RabbitMq4].map(|s| (s, alone)));
+    for (service, alone) in alone.into_iter().flatten() {
         let url = service.url().expect("a server");
         let name = format!("prefetch.{}", uuid::Uuid::new_v4().simple());
-        let broker = RabbitMq::new(&url).expect("a URL").declare(Queue::quorum(&name));
+        let queue = Queue::quorum(&name);
+        let queue = if alone { queue.single_active_consumer() } else { queue };
+        let broker = RabbitMq::new(&url).expect("a URL").declare(queue);
         let broker = broker.waits([]).expect("none");
         let publisher = broker.publisher().await.expect("the server is there");
         let texts: Vec<Message> = (0..MESSAGES).map(|n| Message::new(n.to_string())).collect();
@@ -47,7 +52,11 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "delivered more than once: {twice:?}");
 
-        // It has grown as far as it may, beside what was held meanwhile.
+        // It has grown as far as it may, beside what was held meanwhile. A consumer that took another's
+        // place waits until what that has left is settled.
+        if alone {
+            ack(&*source, std::mem::take(&mut held)).await;
+        }
         let more = texts.iter().take(100).map(|message| publisher.publish(&name, message));
         futures::future::try_join_all(more).await.expect("they are confirmed");
         while held.len() < 100 {
@@ -57,6 +66,45 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
         assert_eq!(held.len(), 100);
         assert_eq!(source.backlog().await.expect("it tells"), Some(0), "no more may be sent");
         ack(&*source, held).await;
+        source.close().await;
+        Management::of(service).delete_queue(&name).await.expect("the queue is there");
+    }
+}
+
+/// What a cancelled consumer has left takes the room of the next one, until it is settled.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_that_is_free_again_is_used_although_nothing_arrives() {
+    const MESSAGES: usize = 20;
+    for service in [Service::RabbitMq, Service::RabbitMq4] {
+        let url = service.url().expect("a server");
+        let name = format!("prefetch.{}", uuid::Uuid::new_v4().simple());
+        let broker = RabbitMq::new(&url).expect("a URL").declare(Queue::quorum(&name));
+        let broker = broker.waits([]).expect("none");
+        let publisher = broker.publisher().await.expect("the server is there");
+        for number in 0..MESSAGES {
+            let bytes = if number == 0 { 250 << 10 } else { 10 };
+            let message = Message::new(vec![b'x'; bytes]);
+            publisher.publish(&name, &message).await.expect("it is confirmed");
+        }
+        let subscription = Subscription::new(&name, "prefetch").max_messages(8).max_bytes(1 << 20);
+        let source = broker.subscribe(&subscription).await.expect("a session");
+        let mut held = Vec::new();
+        let full = async {
+            while held.is_empty() || source.backlog().await.expect("it tells") != Some(0) {
+                held.extend(source.receive(Demand::new(1, usize::MAX)).await.expect("it lives"));
+            }
+        };
+        timeout(PATIENCE, full).await.expect("it is full in time");
+        // The latest came by the consumer that is left.
+        let (latest, mut arrived) = (held.pop().expect("at least one"), held.len() + 1);
+        ack(&*source, held).await;
+        while arrived < MESSAGES {
+            let receiving = timeout(PATIENCE, source.receive(Demand::new(8, usize::MAX))).await;
+            let found = receiving.expect("deliveries in time").expect("the session lives");
+            arrived += found.len();
+            ack(&*source, found).await;
+        }
+        ack(&*source, [latest]).await;
         source.close().await;
         Management::of(service).delete_queue(&name).await.expect("the queue is there");
     }

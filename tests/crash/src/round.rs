@@ -41,8 +41,8 @@ pub struct Disturbance {
 pub enum Blow {
     /// The worker of this number is killed or stopped.
     Worker(usize, Action),
-    /// The first is killed, and the second in the moment after the first one's next life has begun, in
-    /// which the others make room for it.
+    /// The first is killed, and the second once the first one's next life has begun and the broker says that
+    /// the group makes room for it. For brokers with groups.
     Rebalance(usize, usize),
     /// The blow of this number, of those that the round is run with.
     Around(usize),
@@ -67,9 +67,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long between two looks at the workers.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// How long a group on a quiet machine is about to take in a member, once that runs: a few heartbeats.
-const REBALANCE: Duration = Duration::from_millis(800);
 
 /// How many records are looked at in a row, which at most keep pace with the workers: they are to be heard
 /// in between, and struck while they work.
@@ -223,7 +220,7 @@ impl Stage<'_, '_> {
                 Blow::Rebalance(joins, dies) => {
                     for (number, waits) in [(joins, false), (dies, true)] {
                         if waits {
-                            thread::sleep(rand::rng().random_range(Duration::ZERO..REBALANCE));
+                            feed::wait_for_rebalance(&self.outcome.plan)?;
                         }
                         let slot = self.slots.get_mut(number).context("there is no such worker")?;
                         slot.meet(Action::Kill, &mut self.outcome)?;

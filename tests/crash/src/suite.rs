@@ -48,7 +48,8 @@ impl Suite {
             let has_written =
                 matches!(point, Point::AfterComplete | Point::AfterFail | Point::AfterBury);
             if action == Action::Stop && !has_written {
-                assert!(outcome.refused() > 0, "{mode:?} {point:?}: no stale write was tried");
+                let lines = &outcome.lines;
+                assert!(outcome.refused() > 0, "{mode:?} {point:?}: no stale write in {lines:?}");
             }
         }
         println!("{sums}");

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) struct Witness<S> {
-    pub(crate) store: S,
+    pub(crate) store: Arc<S>,
     pub(crate) points: Arc<Points>,
 }
 
@@ -21,19 +21,39 @@ fn key(id: &RecordId) -> String {
     String::from_utf8_lossy(id.key.as_bytes()).into_owned()
 }
 
-/// Tells how a write went, and passes its answer on.
-fn told(
+/// Tells how a write went, and passes its answer on. It goes on when its caller goes away, as the store's own
+/// writes do, and is told all the same.
+async fn told(
     event: Event,
-    id: &RecordId,
-    token: &Token,
-    answer: Result<Written, StoreError>,
+    (id, token): (RecordId, Token),
+    write: impl Future<Output = Result<Written, StoreError>> + Send + 'static,
 ) -> Result<Written, StoreError> {
-    match answer {
-        Ok(Written::Applied) => say(event, &key(id), token.fence),
-        Ok(Written::Fenced) => say(Event::Fenced, &key(id), token.fence),
-        Err(_) => {}
+    let writing = tokio::spawn(async move {
+        let answer = write.await;
+        match &answer {
+            Ok(Written::Applied) => say(event, &key(&id), token.fence),
+            Ok(Written::Fenced) => say(Event::Fenced, &key(&id), token.fence),
+            Err(error) => eprintln!("{event:?} of {}: {error}", key(&id)),
+        }
+        answer
+    });
+    writing.await.unwrap_or_else(|error| Err(StoreError::unavailable(error)))
+}
+
+impl<S: Store> Witness<S> {
+    async fn told<W>(
+        &self,
+        event: Event,
+        id: &RecordId,
+        token: &Token,
+        write: impl FnOnce(Arc<S>, RecordId, Token) -> W,
+    ) -> Result<Written, StoreError>
+    where
+        W: Future<Output = Result<Written, StoreError>> + Send + 'static,
+    {
+        let writing = write(Arc::clone(&self.store), id.clone(), *token);
+        told(event, (id.clone(), *token), writing).await
     }
-    answer
 }
 
 #[async_trait]
@@ -71,7 +91,8 @@ impl<S: Store> Store for Witness<S> {
 
     async fn complete(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
         self.points.pass(Point::BeforeComplete, &key(id), token.fence);
-        let answer = told(Event::Done, id, token, self.store.complete(id, token).await);
+        let complete = |store: Arc<S>, id, token| async move { store.complete(&id, &token).await };
+        let answer = self.told(Event::Done, id, token, complete).await;
         self.points.pass(Point::AfterComplete, &key(id), token.fence);
         answer
     }
@@ -84,18 +105,26 @@ impl<S: Store> Store for Witness<S> {
         note: &Note,
     ) -> Result<Written, StoreError> {
         self.points.pass(Point::BeforeFail, &key(id), token.fence);
-        let answer = told(Event::Failed, id, token, self.store.fail(id, token, after, note).await);
+        let note = note.clone();
+        let fail = move |store: Arc<S>, id, token| async move {
+            store.fail(&id, &token, after, &note).await
+        };
+        let answer = self.told(Event::Failed, id, token, fail).await;
         self.points.pass(Point::AfterFail, &key(id), token.fence);
         answer
     }
 
     async fn release(&self, id: &RecordId, token: &Token) -> Result<Written, StoreError> {
-        told(Event::Released, id, token, self.store.release(id, token).await)
+        let release = |store: Arc<S>, id, token| async move { store.release(&id, &token).await };
+        self.told(Event::Released, id, token, release).await
     }
 
     async fn bury(&self, id: &RecordId, token: &Token, note: &Note) -> Result<Written, StoreError> {
         self.points.pass(Point::BeforeBury, &key(id), token.fence);
-        let answer = told(Event::Dead, id, token, self.store.bury(id, token, note).await);
+        let note = note.clone();
+        let bury =
+            move |store: Arc<S>, id, token| async move { store.bury(&id, &token, &note).await };
+        let answer = self.told(Event::Dead, id, token, bury).await;
         self.points.pass(Point::AfterBury, &key(id), token.fence);
         answer
     }
@@ -131,7 +160,8 @@ impl Lent for WitnessedLoan {
     async fn complete(self: Box<Self>) -> Result<Written, StoreError> {
         let Self { lent, points, id, token } = *self;
         points.pass(Point::BeforeComplete, &key(&id), token.fence);
-        let answer = told(Event::Done, &id, &token, lent.complete().await);
+        let about = (id.clone(), token);
+        let answer = told(Event::Done, about, lent.complete()).await;
         points.pass(Point::AfterComplete, &key(&id), token.fence);
         answer
     }

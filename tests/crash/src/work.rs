@@ -54,7 +54,7 @@ pub async fn work(plan: Plan) -> Result<()> {
         .source(plan.topic())
         .group(plan.group())
         .dead_letter(plan.dead_letters())
-        .store(Witness { store, points })
+        .store(Witness { store: Arc::new(store), points })
         .dedup_key(DedupKey::of(|task: &Task| Plan::key(task.number)))
         .retry(retry.max_attempts(plan.max_attempts))
         .breaker(BreakerPolicy::default().probes(probes))

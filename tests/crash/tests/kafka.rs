@@ -19,8 +19,8 @@ fn random_kills_and_stops_lose_double_and_disorder_nothing() {
     suite(&kafka()).random(if long { 300 } else { 24 });
 }
 
-/// Every second kill is aimed at the time in which the group makes room for the member that was killed before;
-/// nothing tells whether it hit.
+/// Every second kill falls while the broker says that the group makes room for the member that was killed
+/// before.
 #[test]
 fn kills_during_rebalances_lose_double_and_disorder_nothing() {
     let blows =

@@ -73,7 +73,7 @@ fn place(service: Service) -> Result<(String, Option<u16>)> {
     };
     let url = variable(service.variable());
     let url = url.with_context(|| format!("compose.yaml does not say where {service} is"))?;
-    let management = variable(&service.management_variable());
+    let management = service.management_variable().and_then(variable);
     let port = management.and_then(|address| address.rsplit_once(':')?.1.parse().ok());
     Ok((url, port))
 }

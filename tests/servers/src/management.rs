@@ -27,7 +27,8 @@ impl Management {
     #[must_use]
     pub fn of(service: Service) -> Self {
         let variable = service.management_variable();
-        if let Ok(address) = env::var(&variable) {
+        let variable = variable.unwrap_or_else(|| panic!("{service} has no management plug-in"));
+        if let Ok(address) = env::var(variable) {
             let address = address.parse();
             let address = address.unwrap_or_else(|_| panic!("{variable} is not <ip>:<port>"));
             return Self { address };

@@ -48,8 +48,12 @@ impl Service {
     }
 
     /// The environment variable that tells tests where its management plug-in is, if it has one.
-    pub(crate) fn management_variable(self) -> String {
-        self.variable().replace("_URL", "_MANAGEMENT")
+    pub(crate) fn management_variable(self) -> Option<&'static str> {
+        match self {
+            Self::RabbitMq => Some("STEADFAST_RABBITMQ_MANAGEMENT"),
+            Self::RabbitMq4 => Some("STEADFAST_RABBITMQ4_MANAGEMENT"),
+            Self::Postgres | Self::Kafka => None,
+        }
     }
 
     /// Its folder, in the target folder.

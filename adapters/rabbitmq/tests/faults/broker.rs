@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::node::{Alarm, channel, delete, node};
+use crate::node::{Alarm, Impatience, channel, delete, node};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const TIER: Duration = Duration::from_secs(2);
@@ -236,6 +236,25 @@ async fn a_queue_that_is_deleted_ends_the_session_and_is_named() {
         Err(BrokerError::Misconfigured(words)) => assert!(words.contains(orders), "{words}"),
         other => panic!("the queue is gone: {:?}", other.err()),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_outlasts_the_servers_patience_ends_the_session_and_comes_again() {
+    let server = node().await;
+    let impatience = Impatience::of(&server, Duration::from_secs(1));
+    let setting = Setting::on(&server, "patience");
+    let publisher = setting.broker.publisher().await.expect("the server is there");
+    publisher.publish(&setting.orders, &Message::new("slow")).await.expect("it is confirmed");
+    let source = setting.session().await;
+    let slow = next(&*source).await.expect("the server is there");
+    timeout(PATIENCE, source.lost()).await.expect("the session notices");
+    let error = source.receive(Demand::new(1, 1)).await.expect_err("the session is over");
+    assert!(error.to_string().contains("timed out"), "{error}");
+    let answers = source.settle(&[Settle::new(slow, Settlement::Ack)]).await;
+    assert!(matches!(&*answers, [Err(SettleError::Stale)]), "{answers:?}");
+    source.close().await;
+    drop(impatience);
+    setting.ack_all(BTreeSet::from(["slow".to_owned()])).await;
 }
 
 /// Queues are deleted by hand, and then a retry must not be tried in vain for ever.

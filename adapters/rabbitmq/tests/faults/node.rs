@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use lapin::{Channel, Connection, ConnectionProperties, options::QueueDeleteOptions};
@@ -41,6 +42,35 @@ impl Drop for Alarm<'_> {
         let cleared = self.0.set_memory_alarm(false);
         if !std::thread::panicking() {
             cleared.expect("the alarm can be cleared");
+        }
+    }
+}
+
+/// A server with a short `consumer_timeout`, which it looks after often. It ends with this.
+pub(crate) struct Impatience<'a>(&'a Server);
+
+impl<'a> Impatience<'a> {
+    pub(crate) fn of(server: &'a Server, timeout: Duration) -> Self {
+        let impatience = Self(server);
+        impatience.set(timeout, Duration::from_millis(200)).expect("it can be set");
+        impatience
+    }
+
+    fn set(&self, timeout: Duration, looks: Duration) -> Result<(), String> {
+        let (timeout, looks) = (timeout.as_millis(), looks.as_millis());
+        let script = format!(
+            "ok = application:set_env(rabbit, consumer_timeout, {timeout}), \
+             ok = application:set_env(rabbit, channel_tick_interval, {looks})."
+        );
+        self.0.ctl(&["eval", &script]).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Impatience<'_> {
+    fn drop(&mut self) {
+        let restored = self.set(Duration::from_secs(30 * 60), Duration::from_secs(60));
+        if !std::thread::panicking() {
+            restored.expect("it can be set back");
         }
     }
 }

@@ -34,6 +34,14 @@ pub(crate) async fn unload(plan: &Plan) -> Result<()> {
     timeout(PATIENCE, unloading).await.context("the round cannot be taken away")?
 }
 
+/// Returns while the group of the workers is being rebalanced.
+pub(crate) fn wait_for_rebalance(plan: &Plan) -> Result<()> {
+    match scheme(plan) {
+        "kafka" => kafka::wait_for_rebalance(plan),
+        other => bail!("`{other}` has no groups that are rebalanced"),
+    }
+}
+
 /// The broker, for a worker.
 pub(crate) async fn open(plan: &Plan) -> Result<Arc<dyn Broker>> {
     match scheme(plan) {
