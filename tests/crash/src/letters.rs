@@ -24,17 +24,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct Letters(BTreeMap<u32, Vec<Message>>);
 
 impl Letters {
-    /// Reads on until all poison of the plan is there, and then what else there is at once. Nothing,
-    /// where nobody but the workers can look into the broker.
-    pub(crate) async fn read(plan: &Plan) -> Result<Self> {
+    /// Reads on until all poison of the plan is there, but for those whose letters are gone, and then what
+    /// else there is at once. Nothing, where nobody but the workers can look into the broker.
+    pub(crate) async fn read(plan: &Plan, gone: &BTreeSet<u32>) -> Result<Self> {
         let mut letters = Self::default();
         if plan.poison.is_empty() || !feed::outlives_workers(plan) {
             return Ok(letters);
         }
-        let subscription = Subscription::new(plan.dead_letters(), "judge");
+        // None is settled: all of them must be sent.
+        let subscription = Subscription::new(plan.dead_letters(), "judge").max_messages(1 << 14);
         let source = feed::open(plan).await?.subscribe(&subscription).await?;
         let deadline = Instant::now() + PATIENCE;
-        while letters.lack_any(plan) || source.backlog().await?.is_some_and(|more| more > 0) {
+        while letters.lack_any(plan, gone) || source.backlog().await?.is_some_and(|more| more > 0) {
             ensure!(Instant::now() < deadline, "there are letters of {:?}", letters.0.keys());
             // What is counted may have come already: brokers count a little behind.
             let receiving = timeout(LOOK_AGAIN, source.receive(Demand::new(64, 1 << 20)));
@@ -48,8 +49,9 @@ impl Letters {
         Ok(letters)
     }
 
-    fn lack_any(&self, plan: &Plan) -> bool {
-        plan.poison.keys().any(|number| !self.0.contains_key(number))
+    fn lack_any(&self, plan: &Plan, gone: &BTreeSet<u32>) -> bool {
+        let mut wanted = plan.poison.keys().filter(|number| !gone.contains(number));
+        wanted.any(|number| !self.0.contains_key(number))
     }
 
     /// What is wrong with them.

@@ -36,6 +36,7 @@ mod poison;
 mod round;
 mod slot;
 mod suite;
+mod sums;
 mod witness;
 mod work;
 

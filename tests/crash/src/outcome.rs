@@ -21,6 +21,8 @@ pub struct Outcome {
     pub records: BTreeMap<u32, Record>,
     /// What lies in the dead letters, where a round has poison.
     pub letters: Letters,
+    /// Whose dead letters were deleted.
+    pub letters_gone: BTreeSet<u32>,
     /// How many workers died of SIGKILL.
     pub kills: usize,
     /// How many were stopped for longer than their leases.
@@ -39,6 +41,7 @@ impl Outcome {
             entries: Vec::new(),
             records: BTreeMap::new(),
             letters: Letters::default(),
+            letters_gone: BTreeSet::new(),
             kills: 0,
             stops: 0,
             aborts: 0,
@@ -55,6 +58,12 @@ impl Outcome {
         Ok(self)
     }
 
+    /// What workers have told to be buried so far.
+    pub(crate) fn buried(&self) -> BTreeSet<u32> {
+        let dead = self.lines.iter().filter(|line| line.event == Event::Dead);
+        dead.filter_map(|line| line.key.trim_start_matches("m-").parse().ok()).collect()
+    }
+
     /// How many writes of owners that had lost their record the store refused.
     #[must_use]
     pub fn refused(&self) -> usize {
@@ -66,6 +75,20 @@ impl Outcome {
     pub fn repeats(&self) -> usize {
         let keys: BTreeSet<_> = self.entries.iter().map(|entry| &entry.key).collect();
         self.entries.len() - keys.len()
+    }
+
+    /// How many messages that nothing is wrong with have no effect.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        let done: BTreeSet<_> = self.entries.iter().map(|entry| &entry.key).collect();
+        let good = self.records.keys().filter(|number| !self.plan.poison.contains_key(number));
+        good.filter(|number| !done.contains(&Plan::key(**number))).count()
+    }
+
+    /// How many effects there are beyond one for each message where there may be none.
+    #[must_use]
+    pub fn doubled(&self) -> usize {
+        if self.plan.mode == Mode::Transactional { self.repeats() } else { 0 }
     }
 
     /// All that is wrong; empty when every promise was kept.
@@ -123,7 +146,7 @@ impl Outcome {
     }
 
     /// Messages that took effect, for the first time, after a later one of their key.
-    fn disordered(&self) -> Vec<String> {
+    pub(crate) fn disordered(&self) -> Vec<String> {
         if !self.plan.ordered {
             return Vec::new();
         }

@@ -25,6 +25,9 @@ pub struct Round {
     pub disturbances: Vec<Disturbance>,
     /// For each worker how many seconds its wall clock is ahead. Missing ones are right.
     pub clocks: Vec<i32>,
+    /// The blow of this number begins when the dead letters were deleted, and what has been buried by then
+    /// lies nowhere any more.
+    pub letters_gone_at: Option<usize>,
 }
 
 /// Something from outside.
@@ -81,6 +84,7 @@ impl Round {
             faults: vec![Vec::new(); workers],
             disturbances: Vec::new(),
             clocks: Vec::new(),
+            letters_gone_at: None,
         }
     }
 
@@ -139,6 +143,7 @@ impl Round {
             unfinished: (0..plan.messages).filter(|number| plan.has_record(*number)).collect(),
             outcome: Outcome::of(&plan),
             disturbances: &self.disturbances,
+            letters_gone_at: self.letters_gone_at,
             runtime: &runtime,
             scratch: &scratch,
             around,
@@ -160,6 +165,7 @@ struct Stage<'a, 'b> {
     unfinished: BTreeSet<u32>,
     outcome: Outcome,
     disturbances: &'a [Disturbance],
+    letters_gone_at: Option<usize>,
     runtime: &'a Runtime,
     scratch: &'a Scratch,
     around: &'a mut [Strike<'b>],
@@ -192,7 +198,8 @@ impl Stage<'_, '_> {
             }
         }
         // While the workers are at work: what has no record may still be on its way.
-        self.outcome.letters = self.runtime.block_on(Letters::read(&self.outcome.plan))?;
+        let reading = Letters::read(&self.outcome.plan, &self.outcome.letters_gone);
+        self.outcome.letters = self.runtime.block_on(reading)?;
         for slot in &mut self.slots {
             slot.end(&mut self.outcome)?;
         }
@@ -210,7 +217,8 @@ impl Stage<'_, '_> {
     }
 
     fn disturb(&mut self) -> Result<()> {
-        while let Some(disturbance) = self.due() {
+        // One at a time: the workers are heard in between.
+        if let Some(disturbance) = self.due() {
             self.disturbances = &self.disturbances[1..];
             match disturbance.blow {
                 Blow::Worker(number, action) => {
@@ -228,6 +236,9 @@ impl Stage<'_, '_> {
                     }
                 }
                 Blow::Around(number) => {
+                    if self.letters_gone_at == Some(number) {
+                        self.outcome.letters_gone = self.outcome.buried();
+                    }
                     let strike = self.around.get_mut(number).context("there is no such blow")?;
                     strike()?;
                     self.outcome.blows += 1;

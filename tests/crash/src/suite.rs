@@ -1,16 +1,18 @@
 //! The rounds that every broker and store must live through.
 
 use std::{
-    collections::BTreeMap,
     env,
-    fmt::{self, Debug},
+    fmt::Debug,
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use anyhow::Result;
 
 use crate::{
     Action, Blow, Disturbance, Event, Fault, Mode, Outcome, Plan, Point, Poison, Round, Strike,
+    sums::Sums,
 };
 
 /// The rounds that every broker and store must live through. Each method panics with everything that
@@ -40,7 +42,7 @@ impl Suite {
             round.faults[0] = vec![Fault { point, skip: 0, action }; 2];
             rounds.push(((mode, point, action), round));
         }
-        let mut sums = Sums::default();
+        let mut sums = Sums::of(&self.plan, "every point");
         for ((mode, point, action), outcome) in self.run_all(rounds) {
             sums.add(&outcome);
             let told = |line: &&crate::Line| line.event == Event::At(point, action);
@@ -52,7 +54,7 @@ impl Suite {
                 assert!(outcome.refused() > 0, "{mode:?} {point:?}: no stale write in {lines:?}");
             }
         }
-        println!("{sums}");
+        sums.tell();
     }
 
     /// Kills and stops from inside and outside, as seeds say: this many rounds. The first seed is
@@ -72,14 +74,14 @@ impl Suite {
             let plan = if self.can_order() && seed % 4 >= 2 { plan.ordered() } else { plan };
             (seed, Round::random(plan, seed))
         });
-        let (began, mut sums) = (Instant::now(), Sums::default());
+        let mut sums = Sums::of(&self.plan, "random");
         let mut outcomes = self.run_all(rounds);
         outcomes.sort_by_key(|(seed, _)| *seed);
         for (_, outcome) in &outcomes {
             sums.add(outcome);
         }
         let kills: usize = outcomes.iter().map(|(_, outcome)| outcome.kills).sum();
-        println!("{sums}, {} s", began.elapsed().as_secs());
+        sums.tell();
         assert!(kills >= outcomes.len(), "these seeds kill too little to prove anything");
     }
 
@@ -89,8 +91,7 @@ impl Suite {
     /// # Panics
     /// When something was lost, doubled, disordered or stuck, or a round was over before a blow.
     pub fn struck(&self, blows: &[(usize, Blow)], around: &mut [Strike<'_>]) {
-        let began = Instant::now();
-        let mut sums = Sums::default();
+        let mut sums = Sums::of(&self.plan, "struck");
         let expected = blows.iter().filter(|(_, blow)| matches!(blow, Blow::Around(_))).count();
         let kills = blows.iter().map(|(_, blow)| blow.kills()).sum::<usize>();
         for (seed, plan) in self.larger().into_iter().enumerate() {
@@ -105,7 +106,47 @@ impl Suite {
             assert!(outcome.kills >= kills, "the round was over before");
             sums.add(&outcome);
         }
-        println!("{sums}, {} s", began.elapsed().as_secs());
+        sums.tell();
+    }
+
+    /// Larger rounds with poison, in both modes, whose dead letters are deleted while some are on their way
+    /// there, and declared again later: the functions are given their name.
+    ///
+    /// # Panics
+    /// When something was lost, doubled or stuck, or a letter lies neither in the new place nor was confirmed by
+    /// the old one.
+    pub fn letters_deleted(
+        &self,
+        delete: impl Fn(&str) -> Result<()>,
+        declare: impl Fn(&str) -> Result<()>,
+    ) {
+        /// Nobody can confirm a letter, and all that were are told by its end.
+        const GONE: Duration = Duration::from_secs(3);
+        let mut sums = Sums::of(&self.plan, "dead letters deleted");
+        for mode in MODES {
+            let topic = Some(format!("crash.deleted.{:08x}", rand::random::<u32>()));
+            let plan = with_refused(Plan { messages: 600, topic, ..self.plan.mode(mode) });
+            let (dead, letters) = (plan.dead_letters(), plan.poison.len());
+            let mut round = Round::new(plan, 3);
+            round.disturbances =
+                [0, 1].map(|blow| Disturbance { after: 300, blow: Blow::Around(blow) }).into();
+            round.letters_gone_at = Some(1);
+            let mut delete = || {
+                delete(&dead)?;
+                thread::sleep(GONE);
+                Ok(())
+            };
+            let outcome = round.run(self.worker, &mut [&mut delete, &mut || declare(&dead)]);
+            let outcome = outcome.unwrap_or_else(|problem| panic!("{problem:?}"));
+            judge(&round, &outcome);
+            let gone = outcome.letters_gone.len();
+            assert!(
+                outcome.blows == 2 && gone > 0 && gone < letters,
+                "{gone} of {letters} were gone"
+            );
+            sums.add(&outcome);
+        }
+        sums.tell();
     }
 
     fn larger(&self) -> Vec<Plan> {
@@ -217,32 +258,4 @@ fn combinations() -> impl Iterator<Item = (Mode, Point, Action)> {
 fn judge(round: &Round, outcome: &Outcome) {
     let complaints = outcome.complaints();
     assert!(complaints.is_empty(), "{complaints:#?}\nin {round:#?}");
-}
-
-/// What happened in many rounds.
-#[derive(Default)]
-struct Sums(BTreeMap<&'static str, usize>);
-
-impl Sums {
-    fn add(&mut self, outcome: &Outcome) {
-        for (what, count) in [
-            ("rounds", 1),
-            ("messages", outcome.records.len()),
-            ("kills", outcome.kills),
-            ("stops", outcome.stops),
-            ("blows", outcome.blows),
-            ("repeats (leased)", outcome.repeats()),
-            ("stale writes refused", outcome.refused()),
-        ] {
-            *self.0.entry(what).or_default() += count;
-        }
-    }
-}
-
-impl fmt::Display for Sums {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts: Vec<_> =
-            self.0.iter().map(|(what, count)| format!("{what}: {count}")).collect();
-        f.write_str(&counts.join(", "))
-    }
 }

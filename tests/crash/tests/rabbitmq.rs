@@ -12,7 +12,9 @@ use lapin::{
     options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
+use steadfast::broker::Broker as _;
 use steadfast_crash::{Action, Blow, Plan, Suite, peak_memory};
+use steadfast_rabbitmq::{Queue, RabbitMq as Broker};
 use steadfast_test_servers::{Proxy, RabbitMq, postgres_url, rabbitmq_url};
 use tokio::runtime::Runtime;
 
@@ -51,6 +53,25 @@ fn a_server_that_is_killed_under_load_loses_doubles_and_disorders_nothing() {
     let blows =
         [(100, Blow::Around(0)), (300, Blow::Worker(1, Action::Kill)), (500, Blow::Around(0))];
     suite.struck(&blows, &mut [&mut kill]);
+}
+
+#[test]
+fn dead_letters_are_in_the_new_queue_or_were_in_the_one_that_was_deleted() {
+    let (url, runtime) = (rabbitmq_url(), Runtime::new().expect("a runtime"));
+    suite(&url).letters_deleted(
+        |dead| {
+            runtime.block_on(async {
+                let connecting = Connection::connect(&url, ConnectionProperties::default());
+                let channel = connecting.await?.create_channel().await?;
+                channel.queue_delete(dead.into(), QueueDeleteOptions::default()).await?;
+                Ok(())
+            })
+        },
+        |dead| {
+            let broker = Broker::new(&url)?.declare(Queue::quorum(dead));
+            Ok(runtime.block_on(broker.publisher()).map(drop)?)
+        },
+    );
 }
 
 /// The network between the workers and the server: cut, also while they recover; mute for longer than

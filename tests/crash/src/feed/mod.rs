@@ -57,6 +57,6 @@ pub(crate) fn outlives_workers(plan: &Plan) -> bool {
     scheme(plan) != "mock"
 }
 
-fn scheme(plan: &Plan) -> &str {
+pub(crate) fn scheme(plan: &Plan) -> &str {
     plan.broker.split_once("://").map_or(plan.broker.as_str(), |(scheme, _)| scheme)
 }
