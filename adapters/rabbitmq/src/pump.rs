@@ -154,7 +154,7 @@ impl Intake {
                 // What cancelled consumers have left is settled: there may be room.
                 () = changed, if held.has_left_over() => continue,
             };
-            for _ in 0..AT_A_TIME {
+            for left in (0..AT_A_TIME).rev() {
                 match next {
                     (by, Some(Ok(delivery))) => self.arrive(by, delivery),
                     (_, Some(Err(error))) => return Pause::Lost(error.to_string()),
@@ -164,6 +164,10 @@ impl Intake {
                             "the server ended the consumer: queue `{queue}` was deleted, or moved"
                         ));
                     }
+                }
+                // What is taken out of the stream is taken in.
+                if left == 0 {
+                    break;
                 }
                 match self.consuming.next().now_or_never() {
                     Some(ready) => next = ready,

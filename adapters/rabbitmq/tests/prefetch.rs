@@ -71,6 +71,31 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
     }
 }
 
+/// As many as fit into memory come in one go, and none of them gets lost on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_prefetch_arrives_whole() {
+    const MANY: usize = 1000;
+    let url = Service::RabbitMq.url().expect("a server");
+    let name = format!("prefetch.{}", uuid::Uuid::new_v4().simple());
+    let broker = RabbitMq::new(&url).expect("a URL").declare(Queue::classic(&name));
+    let broker = broker.waits([]).expect("none");
+    let publisher = broker.publisher().await.expect("the server is there");
+    let texts: Vec<Message> = (0..MANY).map(|n| Message::new(n.to_string())).collect();
+    let publishing = texts.iter().map(|message| publisher.publish(&name, message));
+    futures::future::try_join_all(publishing).await.expect("they are confirmed");
+    let subscription = Subscription::new(&name, "prefetch").max_messages(MANY);
+    let source = broker.subscribe(&subscription.max_bytes(1 << 30)).await.expect("a session");
+    let mut held = Vec::new();
+    while held.len() < MANY {
+        let receiving = timeout(PATIENCE, source.receive(Demand::new(MANY, usize::MAX))).await;
+        held.extend(receiving.expect("deliveries in time").expect("the session lives"));
+    }
+    ack(&*source, held).await;
+    source.close().await;
+    let management = Management::of(Service::RabbitMq);
+    management.delete_queue(&name).await.expect("the queue is there");
+}
+
 /// What a cancelled consumer has left takes the room of the next one, until it is settled.
 #[tokio::test(flavor = "multi_thread")]
 async fn room_that_is_free_again_is_used_although_nothing_arrives() {
