@@ -24,6 +24,8 @@ struct State {
     ready: BTreeMap<u64, Ready>,
     /// Handed out, by the receipt's tag.
     out: HashMap<u64, Out>,
+    /// Those whose copies are on their way: consumer and bytes, by the receipt's tag.
+    copied: HashMap<u64, (u32, usize)>,
     last_receipt: u64,
     stopped: bool,
     over: Option<Over>,
@@ -97,13 +99,13 @@ impl Held {
             state.last_receipt += 1;
             let receipt = state.last_receipt;
             let kept = keep.then(|| incoming.clone());
+            state.handed_out |= state.open.contains_key(&by);
             state.out.insert(receipt, Out { tag, by, bytes: size, kept });
             taken.push((receipt, tag, incoming));
         }
         if taken.is_empty() {
             return Found::Nothing;
         }
-        state.handed_out = true;
         Found::Deliveries(taken)
     }
 
@@ -119,9 +121,21 @@ impl Held {
         Some(out)
     }
 
+    /// A copy of this delivery is on its way: it is unsettled until then.
+    pub(crate) fn is_being_copied(&self, receipt: u64, out: &Out) {
+        self.lock().copied.insert(receipt, (out.by, out.bytes));
+    }
+
+    /// Its copy has arrived.
+    pub(crate) fn is_copied(&self, receipt: u64) {
+        self.lock().copied.remove(&receipt);
+        self.changed.notify_waiters();
+    }
+
     /// Puts a delivery back into the consumer's hands.
     pub(crate) fn put_back(&self, receipt: u64, out: Out) {
         let mut state = self.lock();
+        state.copied.remove(&receipt);
         if state.over.is_some() {
             return;
         }
@@ -161,6 +175,7 @@ impl Held {
         state.over.get_or_insert(over);
         state.ready.clear();
         state.out.clear();
+        state.copied.clear();
         drop(state);
         self.changed.notify_waiters();
     }
@@ -183,6 +198,8 @@ impl Held {
         let mut state = self.lock();
         state.open.remove(&consumer);
         state.has_left_over = true;
+        // The next one may have to stand by.
+        state.handed_out &= !state.open.is_empty();
     }
 
     /// Whether the server may send one more.
@@ -227,7 +244,8 @@ impl State {
     /// Of each delivery the number of its AMQP consumer, and its size.
     fn unsettled(&self) -> impl Iterator<Item = (u32, usize)> {
         let ready = self.ready.values().map(|ready| (ready.by, ready.incoming.message.size()));
-        ready.chain(self.out.values().map(|out| (out.by, out.bytes)))
+        let out = self.out.values().map(|out| (out.by, out.bytes));
+        ready.chain(out).chain(self.copied.values().copied())
     }
 }
 

@@ -111,7 +111,10 @@ impl Settler {
                 self.held.line_up(out);
                 Prepared::Done
             }
-            Settlement::Requeue { delay, .. } if self.tier(delay).is_some() => Prepared::Copy(out),
+            Settlement::Requeue { delay, .. } if self.tier(delay).is_some() => {
+                self.held.is_being_copied(receipt.tag, &out);
+                Prepared::Copy(out)
+            }
             Settlement::Requeue { counted: true, .. } => Prepared::Say(out.tag, Word::Reject),
             _ => Prepared::Say(out.tag, Word::Nack),
         }
@@ -133,7 +136,10 @@ impl Settler {
         // Not the origin's source, which may have been another queue.
         let publishing = self.publishing.publish_waiting(&self.queue, tier, &copy);
         let error = match timeout_at(end, publishing).await {
-            Ok(Ok(())) => return Ok(tag),
+            Ok(Ok(())) => {
+                self.held.is_copied(settle.receipt.tag);
+                return Ok(tag);
+            }
             Ok(Err(PublishError::Refused(error))) => SettleError::Refused(error),
             Ok(Err(PublishError::Unavailable(error))) => SettleError::Unavailable(error),
             Ok(Err(other)) => SettleError::Unavailable(other.into()),

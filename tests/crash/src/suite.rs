@@ -38,7 +38,13 @@ impl Suite {
     pub fn every_point(&self) {
         let mut rounds = Vec::new();
         for (mode, point, action) in combinations() {
-            let mut round = Round::new(with_refused(self.plan.mode(mode)), 2);
+            let mut plan = with_refused(self.plan.mode(mode));
+            if matches!(point, Point::BeforeBury | Point::AfterBury) {
+                // More, so that the first worker certainly buries one.
+                plan.poison =
+                    (0..plan.messages).step_by(2).map(|number| (number, Poison::Refuse)).collect();
+            }
+            let mut round = Round::new(plan, 2);
             round.faults[0] = vec![Fault { point, skip: 0, action }; 2];
             rounds.push(((mode, point, action), round));
         }

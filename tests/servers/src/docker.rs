@@ -1,7 +1,7 @@
 //! Servers in Docker, where they cannot be started natively and there is one: those of `compose.yaml`.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -39,11 +39,12 @@ pub(crate) fn has_started(service: Service) -> bool {
 
 /// Stops what [`up`] has started; whether there was something to stop.
 pub(crate) fn down(service: Service) -> Result<bool> {
-    match fs::remove_file(mark(service)) {
-        Ok(()) => compose(&["stop", service.name()]).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error.into()),
+    if !has_started(service) {
+        return Ok(false);
     }
+    compose(&["stop", service.name()])?;
+    fs::remove_file(mark(service))?;
+    Ok(true)
 }
 
 fn mark(service: Service) -> PathBuf {

@@ -158,8 +158,8 @@ impl Queue {
 
     fn wake(&self, waiting: &Waiting) {
         if waiting.claims.is_due() || waiting.writes.is_due() {
-            // The lane that was at work last: its server process has all that it needs at hand.
-            self.work.notify_last();
+            // In turns, so that no lane's connection is left alone until a firewall forgets it.
+            self.work.notify_one();
         }
     }
 
