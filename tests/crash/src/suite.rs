@@ -63,16 +63,14 @@ impl Suite {
         sums.tell();
     }
 
-    /// Kills and stops from inside and outside, as seeds say: this many rounds. The first seed is
-    /// `STEADFAST_SEED`, or new each time; it is printed.
+    /// Kills and stops from inside and outside, as seeds say: this many rounds, or `STEADFAST_ROUNDS`. The
+    /// first seed is `STEADFAST_SEED`, or new each time; it is printed.
     ///
     /// # Panics
     /// When something was lost, doubled, disordered or stuck.
     pub fn random(&self, rounds: u64) {
-        let first: u64 = env::var("STEADFAST_SEED").map_or_else(
-            |_| rand::random::<u32>().into(),
-            |seed| seed.parse().expect("STEADFAST_SEED is a number"),
-        );
+        let first = number("STEADFAST_SEED").unwrap_or_else(|| rand::random::<u32>().into());
+        let rounds = number("STEADFAST_ROUNDS").unwrap_or(rounds);
         println!("to repeat: STEADFAST_SEED={first}");
         let rounds = (0..rounds).map(|round| {
             let seed = first + round;
@@ -245,6 +243,12 @@ impl Suite {
         });
         ended.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What an environment variable says, if it is set.
+fn number(variable: &str) -> Option<u64> {
+    let said = env::var(variable).ok()?;
+    Some(said.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {said}")))
 }
 
 /// With messages that are dead-lettered without being tried again.
