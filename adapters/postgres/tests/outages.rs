@@ -104,7 +104,7 @@ impl Scene {
 
     /// Waits until all is done, and looks at what it came to.
     async fn ends_well(self) {
-        timeout(Duration::from_secs(180), self.broker.settled("payments"))
+        timeout(Duration::from_secs(90), self.broker.settled("payments"))
             .await
             .expect("it goes on by itself");
         self.broker.dead_letters("payments.dead").expect_none();
