@@ -123,7 +123,9 @@ impl Held {
 
     /// A copy of this delivery is on its way: it is unsettled until then.
     pub(crate) fn is_being_copied(&self, receipt: u64, out: &Out) {
-        self.lock().copied.insert(receipt, (out.by, out.bytes));
+        let mut state = self.lock();
+        state.has_left_over |= !state.open.contains_key(&out.by);
+        state.copied.insert(receipt, (out.by, out.bytes));
     }
 
     /// Its copy has arrived.
@@ -304,6 +306,27 @@ mod tests {
         assert!(!held.is_open(), "a closed consumer is sent nothing");
         held.take(found[1].0).unwrap();
         assert!(held.is_open());
+    }
+
+    #[test]
+    fn what_is_being_copied_is_held_until_its_copy_has_arrived() {
+        let held = Held::default();
+        held.opens(1, 2);
+        for (tag, text) in [(1, "a"), (2, "b")] {
+            held.arrive(1, tag, incoming(text));
+        }
+        let found = texts(held.hand_out(Demand::new(9, 9), false));
+        let [one, two] = [found[0].0, found[1].0].map(|receipt| {
+            let out = held.take(receipt).unwrap();
+            held.is_being_copied(receipt, &out);
+            (receipt, out)
+        });
+        assert!(!held.is_open(), "the server counts both");
+        held.closes(1);
+        assert_eq!(held.left_over(), (2, 2));
+        held.is_copied(one.0);
+        held.put_back(two.0, two.1);
+        assert_eq!(held.left_over(), (1, 1));
     }
 
     #[test]
