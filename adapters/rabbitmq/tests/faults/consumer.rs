@@ -15,10 +15,11 @@ use steadfast::{
     store::MemoryStore,
 };
 use steadfast_rabbitmq::{Queue, RabbitMq};
+use steadfast_test_servers::RabbitMq as Server;
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -151,31 +152,57 @@ async fn dead_letters(setting: &Setting, at_least: usize) -> BTreeSet<String> {
     found
 }
 
+/// Until no publication is without its confirmation, and all that are confirmed are told.
+async fn until_confirmations_are_told(server: &Server, seen: &Seen) {
+    until("confirmations to arrive", async || {
+        let before = seen.ended().len();
+        let unconfirmed =
+            server.ctl(&["list_channels", "--no-table-headers", "messages_unconfirmed"]);
+        let unconfirmed = unconfirmed.expect("it answers");
+        match (seen.ended().len(), unconfirmed.split_whitespace().all(|number| number == "0")) {
+            (after, true) if after == before => Ok(()),
+            (after, _) => Err((before, after, unconfirmed)),
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_is_in_the_new_dead_letter_queue_or_was_confirmed_by_the_old() {
     let server = node().await;
-    let setting = Setting::on(&server, "poison");
+    let mut setting = Setting::on(&server, "poison");
+    let declaring =
+        |queue: &str| RabbitMq::new(server.url()).expect("a URL").declare(Queue::quorum(queue));
+    // The consumer must not make the queue again by itself, as it would after a reconnect.
+    declaring(&setting.dead).publisher().await.expect("it can be declared");
+    setting.broker = declaring(&setting.orders);
     let all: Vec<String> = (0..600).map(|number| format!("p{number}")).collect();
     let seen = Seen::default();
     let beside = channel(server.url()).await;
     publish(&setting, &all).await;
-    let running = Running::start(
-        &setting,
-        &seen,
-        handler_fn(|_: String| async { Err::<(), _>(HandlerError::permanent("poison")) }),
-    )
-    .await;
+    let may_begin = Arc::new(Semaphore::new(20));
+    let handler = {
+        let may_begin = Arc::clone(&may_begin);
+        handler_fn(move |_: String| {
+            let may_begin = Arc::clone(&may_begin);
+            async move {
+                may_begin.acquire().await.map_err(HandlerError::transient)?.forget();
+                Err::<(), _>(HandlerError::permanent("poison"))
+            }
+        })
+    };
+    let running = Running::start(&setting, &seen, handler).await;
     seen.until_ended(20).await;
+    // Some while it is deleted, and some for certain afterwards.
+    may_begin.add_permits(280);
     delete(&beside, &setting.dead).await;
+    may_begin.add_permits(300);
     running.is_down("dead letters").await;
-    // What was on its way to a queue that is deleted is confirmed a moment later, and told by then.
-    sleep(Duration::from_secs(3)).await;
+    until_confirmations_are_told(&server, &seen).await;
     // Nothing is confirmed any more: these were by the queue that was deleted.
     let confirmed = seen.ended();
-    assert!(confirmed.len() < all.len(), "the queue was deleted too late to prove anything");
-    let declaring = RabbitMq::new(server.url()).expect("a URL");
-    let declaring = declaring.declare(Queue::quorum(&setting.dead));
-    declaring.publisher().await.expect("it can be declared again");
+    assert!(confirmed.len() < all.len(), "no queue is there: who confirmed these?");
+    declaring(&setting.dead).publisher().await.expect("it can be declared again");
     seen.until_ended(all.len()).await;
     timeout(PATIENCE, running.health.ready()).await.expect("it recovers by itself");
     running.stop().await;
