@@ -108,7 +108,9 @@ async fn run(settings: impl Fn(KafkaBroker) -> KafkaBroker, messages: u32, seed:
     let (source, dead) = (unique("churn"), unique("churn-dead"));
     admin::create_topic(&servers, &source, PARTITIONS).await;
     admin::create_topic(&servers, &dead, 1).await;
-    let broker = settings(classic(&servers));
+    // Members that stall are missed too.
+    let broker = classic(&servers).set("session.timeout.ms", "1500");
+    let broker = settings(broker).revoke_wait(Duration::from_secs(1));
     publish(&broker, &source, messages).await;
 
     let config = Config::new(&steadfast_test_servers::postgres_url()).expect("a URL");
@@ -221,6 +223,7 @@ async fn finish(
 }
 
 async fn publish(broker: &KafkaBroker, source: &str, messages: u32) {
+    let broker = broker.clone().publish_timeout(Duration::from_secs(60));
     let publisher = broker.publisher().await.expect("a publisher");
     for start in (0..messages).step_by(1000) {
         let some = (start..messages.min(start + 1000)).map(|number| {

@@ -2,39 +2,31 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant};
 
-use steadfast::store::{Lent, Store};
-use steadfast_conformance::{store::StoreHarness, store_suite};
-use steadfast_postgres::testing::Scratch;
-use tokio::sync::OnceCell;
+use steadfast::store::{Answer, Claim, Digest, Store as _};
+use steadfast_conformance::store_suite;
+use tokio::time::sleep;
 
-use crate::support::{effect, effects, with_effects};
+use crate::support::{HOUR, clock::StoppedClock, granted, id, scratch};
 
-/// A schema for each case.
-#[derive(Default)]
-struct Harness(OnceCell<Scratch>);
+store_suite!(StoppedClock::default());
 
-impl StoreHarness for Harness {
-    async fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.0.get_or_init(with_effects).await.store())
+/// On the server's own clock: not before.
+#[tokio::test]
+async fn a_lease_lasts_as_long_as_was_asked_for() {
+    const LEASE: Duration = Duration::from_secs(1);
+    let scratch = scratch().await;
+    let store = scratch.store();
+    let claim = Claim::new(id("a"), Digest::of(None), LEASE, HOUR);
+    let asked = Instant::now();
+    assert!(matches!(store.claim(&claim).await.unwrap(), Answer::Granted(_)));
+    let other = Claim::new(id("a"), Digest::of(None), LEASE, HOUR);
+    while let Answer::Busy(wait) = store.claim(&other).await.unwrap() {
+        assert!(wait <= LEASE, "{wait:?}");
+        sleep(Duration::from_millis(20)).await;
     }
-
-    async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
-    fn lease(&self) -> Duration {
-        Duration::from_millis(1600)
-    }
-
-    async fn effect(&self, lent: &mut dyn Lent, name: &str) {
-        effect(lent, name).await;
-    }
-
-    async fn effects(&self, name: &str) -> usize {
-        effects(self.0.get().expect("a case takes its store first"), name).await
-    }
+    assert!(asked.elapsed() >= LEASE, "{:?}", asked.elapsed());
+    let again = granted(&store, "b").await;
+    assert_eq!(again.attempts, 1);
 }
-
-store_suite!(Harness::default());

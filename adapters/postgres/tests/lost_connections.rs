@@ -75,7 +75,10 @@ async fn rests(scratch: &Scratch, pid: i32) {
             let rests = "select state = 'idle' and query like '%transaction_read_only%'
                          from pg_stat_activity where pid = $1";
             let rests = sqlx::query_scalar::<_, bool>(rests).bind(pid);
-            if rests.fetch_one(scratch.pool()).await.expect("it is there") {
+            // One that was not looked at in time is closed: it rests for ever.
+            if rests.fetch_optional(scratch.pool()).await.expect("the server answers")
+                != Some(false)
+            {
                 break;
             }
             tokio::task::yield_now().await;
@@ -101,7 +104,8 @@ async fn behind(scratch: &Scratch) -> (Proxy, PostgresStore) {
     (proxy, store)
 }
 
-const PATIENCE: Duration = Duration::from_secs(25);
+/// Several deadlines of 10 s, one after the other.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_begin_that_is_never_answered_ends() {
@@ -266,7 +270,7 @@ async fn a_server_that_falls_silent_under_a_handler_is_an_outage() {
         .group("test")
         .dead_letter("payments.dead")
         .retry(Retry::with_backoff(Backoff::fixed(Duration::from_millis(10))).max_attempts(1))
-        .timeout(Duration::from_millis(500))
+        .timeout(Duration::from_secs(5))
         .store(store)
         .dedup_key(DedupKey::of(|paid: &String| paid.clone()))
         .transactional()
@@ -283,6 +287,6 @@ async fn a_server_that_falls_silent_under_a_handler_is_an_outage() {
     timeout(PATIENCE, not_ready).await.expect("it says so");
     proxy.cut();
     proxy.pass();
-    timeout(PATIENCE * 2, broker.settled("payments")).await.expect("it goes on by itself");
+    timeout(PATIENCE, broker.settled("payments")).await.expect("it goes on by itself");
     broker.dead_letters("payments.dead").expect_none();
 }

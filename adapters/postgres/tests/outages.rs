@@ -5,7 +5,12 @@
 
 mod support;
 
-use std::{path::PathBuf, str::FromStr as _, time::Duration};
+use std::{
+    path::PathBuf,
+    str::FromStr as _,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Executor as _, PgPool, postgres::PgConnectOptions};
@@ -45,6 +50,7 @@ struct Scene {
     scratch: Scratch,
     broker: MockBroker,
     health: Health,
+    published: AtomicU32,
     _running: Running,
 }
 
@@ -73,12 +79,16 @@ impl Scene {
             .expect("a right configuration");
         let health = consumer.health();
         let running = broker.start(consumer);
-        for id in 0..MESSAGES {
-            broker.publish_json("payments", &Payment { id });
-        }
-        let scene = Self { server, scratch, broker, health, _running: running };
+        let published = AtomicU32::new(0);
+        let scene = Self { server, scratch, broker, health, published, _running: running };
+        (0..MESSAGES).for_each(|_| scene.publish());
         scene.booked_more_than(10).await;
         scene
+    }
+
+    fn publish(&self) {
+        let id = self.published.fetch_add(1, Ordering::Relaxed);
+        self.broker.publish_json("payments", &Payment { id });
     }
 
     async fn booked(&self) -> Result<i64, sqlx::Error> {
@@ -93,9 +103,10 @@ impl Scene {
         .await;
     }
 
-    /// Waits until the consumer says why it does nothing.
+    /// Waits until the consumer says why it does nothing. Whoever has nothing to do notices nothing.
     async fn not_ready(&self) {
         within_a_minute("the consumer to say that it is not ready", async || {
+            self.publish();
             let reasons = self.health.reasons();
             !self.health.is_ready() && reasons.iter().any(|r| r == "store" || r == "postgres")
         })
@@ -104,18 +115,28 @@ impl Scene {
 
     /// Waits until all is done, and looks at what it came to.
     async fn ends_well(self) {
-        timeout(Duration::from_secs(90), self.broker.settled("payments"))
-            .await
-            .expect("it goes on by itself");
+        let settled = timeout(Duration::from_secs(90), self.broker.settled("payments")).await;
+        if settled.is_err() {
+            panic!("{:?}: what is left: {:#?}", self.health.reasons(), self.left().await);
+        }
         self.broker.dead_letters("payments.dead").expect_none();
         let found: (i64, i64, Option<i32>) =
             sqlx::query_as("select count(*), count(distinct id), max(attempt) from payments")
                 .fetch_one(self.scratch.pool())
                 .await
                 .expect("the server is up");
-        let all = i64::from(MESSAGES);
+        let all = i64::from(self.published.load(Ordering::Relaxed));
         assert_eq!(found, (all, all, Some(1)), "booked, different, and by which attempt at most");
         assert!(self.health.is_ready());
+    }
+
+    /// Records that have not ended: key, state, attempts, and for how long they are held.
+    async fn left(&self) -> Vec<(String, String, i32, String)> {
+        let left = "select key, state::text, attempts::int, coalesce(until - now(), '0')::text
+                    from inbox where state <> 'd' limit 20";
+        let left = sqlx::query_as(left).fetch_all(self.scratch.pool());
+        left.await
+            .unwrap_or_else(|error| vec![(error.to_string(), String::new(), 0, String::new())])
     }
 }
 

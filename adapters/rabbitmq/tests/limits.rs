@@ -173,7 +173,9 @@ async fn busy_duplicates_neither_hot_loop_nor_use_up_the_limit() {
             .store(MemoryStore::new())
             .dedup_key(DedupKey::of(|text: &String| text.clone()))
             .retry(Retry::default().max_attempts(2))
-            .lease(Duration::from_secs(3))
+            // Nothing ends by itself while the test looks.
+            .lease(Duration::from_secs(60))
+            .timeout(Duration::from_secs(600))
             .waiting_share(0.01)
             .build(broker.clone())
             .expect("the policy is sound");

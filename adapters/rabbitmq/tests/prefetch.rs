@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use steadfast::{
     Message,
-    broker::{Broker, Demand, Settle, Settlement, Source, Subscription},
+    broker::{Broker, Demand, Publish, Settle, Settlement, Source, Subscription},
 };
 use steadfast_rabbitmq::{Queue, RabbitMq};
 use steadfast_test_servers::{Management, Service};
@@ -28,8 +29,7 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
         let broker = broker.waits([]).expect("none");
         let publisher = broker.publisher().await.expect("the server is there");
         let texts: Vec<Message> = (0..MESSAGES).map(|n| Message::new(n.to_string())).collect();
-        let publishing = texts.iter().map(|message| publisher.publish(&name, message));
-        futures::future::try_join_all(publishing).await.expect("they are confirmed");
+        publish(&*publisher, &name, &texts).await;
 
         let subscription = Subscription::new(&name, "prefetch").max_messages(100);
         let source = broker.subscribe(&subscription.max_bytes(256 << 10)).await;
@@ -57,8 +57,7 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
         if alone {
             ack(&*source, std::mem::take(&mut held)).await;
         }
-        let more = texts.iter().take(100).map(|message| publisher.publish(&name, message));
-        futures::future::try_join_all(more).await.expect("they are confirmed");
+        publish(&*publisher, &name, &texts[..100]).await;
         while held.len() < 100 {
             let receiving = timeout(PATIENCE, source.receive(Demand::new(100, usize::MAX))).await;
             held.extend(receiving.expect("deliveries in time").expect("the session lives"));
@@ -81,8 +80,7 @@ async fn a_large_prefetch_arrives_whole() {
     let broker = broker.waits([]).expect("none");
     let publisher = broker.publisher().await.expect("the server is there");
     let texts: Vec<Message> = (0..MANY).map(|n| Message::new(n.to_string())).collect();
-    let publishing = texts.iter().map(|message| publisher.publish(&name, message));
-    futures::future::try_join_all(publishing).await.expect("they are confirmed");
+    publish(&*publisher, &name, &texts).await;
     let subscription = Subscription::new(&name, "prefetch").max_messages(MANY);
     let source = broker.subscribe(&subscription.max_bytes(1 << 30)).await.expect("a session");
     let mut held = Vec::new();
@@ -165,6 +163,13 @@ async fn a_session_that_is_full_notices_that_it_is_lost() {
         timeout(PATIENCE, source.lost()).await.expect("it notices");
         source.close().await;
     }
+}
+
+/// A few at a time: each has a deadline from when it begins.
+async fn publish(publisher: &dyn Publish, queue: &str, messages: &[Message]) {
+    let publishing = stream::iter(messages).map(|message| publisher.publish(queue, message));
+    let published = publishing.buffer_unordered(32).try_collect::<()>().await;
+    published.expect("they are confirmed");
 }
 
 async fn ack(source: &dyn Source, deliveries: impl IntoIterator<Item = steadfast::Delivery>) {

@@ -22,7 +22,7 @@ async fn those_who_wait_for_a_silent_server_fail_together() {
     let waiting = (0..40).map(|_| async { broker.subscribe(&subscription).await.err() });
     let errors = futures::future::join_all(waiting).await;
     assert!(errors.iter().all(|error| matches!(error, Some(BrokerError::Unavailable(_)))));
-    assert!(began.elapsed() < DEADLINE * 10, "one after another: {:?}", began.elapsed());
+    assert!(began.elapsed() < DEADLINE * 30, "one after another: {:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +34,7 @@ async fn a_publish_that_gets_no_answer_takes_its_connection_along() {
     let name = format!("silent.{}", uuid::Uuid::new_v4().simple());
     let broker = RabbitMq::new(&url).expect("a URL").declare(Queue::classic(&name));
     // Long enough for a busy server to answer.
-    let broker = broker.deadline(Duration::from_secs(3));
+    let broker = broker.deadline(Duration::from_secs(6));
     let publisher = broker.publisher().await.expect("the server is there");
     let publish = async || match publisher.publish(&name, &Message::new("m")).await {
         Ok(()) => "confirmed".to_owned(),

@@ -10,6 +10,10 @@ use rdkafka::{
 };
 use steadfast::broker::Broker;
 use steadfast_kafka::KafkaBroker;
+use tokio::{
+    task::block_in_place,
+    time::{Instant, sleep},
+};
 
 use crate::broker::Topics;
 
@@ -48,5 +52,28 @@ async fn create(servers: &str, topics: &Topics) -> Result<(), KafkaError> {
             Err((_, code)) => return Err(KafkaError::AdminOp(code)),
         }
     }
+    let deadline = Instant::now() + PATIENCE;
+    while !are_known(&admin, topics)? {
+        if Instant::now() > deadline {
+            return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
     Ok(())
+}
+
+/// Whether brokers tell of them: one that is busy may be seconds behind what was confirmed.
+fn are_known(
+    admin: &AdminClient<DefaultClientContext>,
+    topics: &Topics,
+) -> Result<bool, KafkaError> {
+    for name in [&topics.source, &topics.dead, &topics.unreadable] {
+        let found = block_in_place(|| admin.inner().fetch_metadata(Some(name), PATIENCE))?;
+        let topic = found.topics().first();
+        let partitions = topic.map_or(&[][..], |topic| topic.partitions());
+        if partitions.is_empty() || partitions.iter().any(|one| one.leader() < 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -32,8 +32,9 @@ impl Letters {
             return Ok(letters);
         }
         // None is settled: all of them must be sent.
-        let subscription = Subscription::new(plan.dead_letters(), "judge").max_messages(1 << 14);
-        let source = feed::open(plan).await?.subscribe(&subscription).await?;
+        let judge = format!("judge.{}", plan.schema);
+        let subscription = Subscription::new(plan.dead_letters(), judge).max_messages(1 << 14);
+        let source = feed::look(plan).await?.subscribe(&subscription).await?;
         let deadline = Instant::now() + PATIENCE;
         while letters.lack_any(plan, gone) || source.backlog().await?.is_some_and(|more| more > 0) {
             ensure!(Instant::now() < deadline, "there are letters of {:?}", letters.0.keys());

@@ -2,10 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, raise};
 use serde::{Deserialize, Serialize};
 
 use crate::line::{Event, say};
@@ -91,6 +88,7 @@ impl Points {
             Action::Kill => Signal::SIGKILL,
             Action::Stop => Signal::SIGSTOP,
         };
-        kill(Pid::this(), signal).expect("a process may signal itself");
+        // To this thread: one that is sent to the process may be taken by another thread, while this one goes on.
+        raise(signal).expect("a process may signal itself");
     }
 }

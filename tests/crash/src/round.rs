@@ -28,6 +28,9 @@ pub struct Round {
     /// The blow of this number begins when the dead letters were deleted, and what has been buried by then
     /// lies nowhere any more.
     pub letters_gone_at: Option<usize>,
+    /// Each worker with faults of its own begins alone: those after it start when it has come to the first.
+    /// They would leave it nothing, where it is slow to start.
+    pub staggered: bool,
 }
 
 /// Something from outside.
@@ -65,7 +68,7 @@ impl Blow {
 /// What strikes something around the workers: the database, the broker, the network.
 pub type Strike<'a> = &'a mut dyn FnMut() -> Result<()>;
 
-/// How long a round may take on a slow and busy machine before something counts as stuck.
+/// How long nothing may end, on a slow and busy machine, before a round counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long between two looks at the workers.
@@ -85,6 +88,7 @@ impl Round {
             disturbances: Vec::new(),
             clocks: Vec::new(),
             letters_gone_at: None,
+            staggered: false,
         }
     }
 
@@ -151,6 +155,10 @@ impl Round {
         for (number, faults) in self.faults.iter().enumerate() {
             let clock = self.clocks.get(number).copied().unwrap_or(0);
             stage.slots.push(Slot::start(&plan, number, faults, clock, program)?);
+            if self.staggered && !faults.is_empty() {
+                let playing = stage.play_until(|stage| stage.slots[number].was_struck());
+                playing.with_context(|| format!("{self:#?}"))?;
+            }
         }
         stage.play().with_context(|| format!("{self:#?}"))?;
         let Stage { outcome, .. } = stage;
@@ -173,35 +181,48 @@ struct Stage<'a, 'b> {
 
 impl Stage<'_, '_> {
     fn play(&mut self) -> Result<()> {
-        let began = Instant::now();
-        while !self.is_over() {
-            if began.elapsed() > PATIENCE {
-                bail!("stuck for {} s: {}", PATIENCE.as_secs(), self.describe_unfinished());
-            }
-            thread::sleep(LOOK_AGAIN);
-            self.disturb()?;
-            self.look_at_records();
-            for slot in &mut self.slots {
-                slot.hear(&mut self.outcome);
-                slot.live_on(&mut self.outcome)?;
-            }
-            let all_stopped = self.slots.iter().all(Slot::is_stopped);
-            for slot in &mut self.slots {
-                let store = self.scratch.store();
-                let taken_over = |held: (u32, u64)| {
-                    let looked =
-                        self.runtime.block_on(store.look(&self.outcome.plan.record(held.0)));
-                    matches!(looked, Ok(Some(record))
-                        if record.fence != held.1 || record.state != State::InProgress)
-                };
-                slot.go_on_when_others_have(taken_over, all_stopped)?;
-            }
-        }
+        self.play_until(|_| false)?;
         // While the workers are at work: what has no record may still be on its way.
         let reading = Letters::read(&self.outcome.plan, &self.outcome.letters_gone);
         self.outcome.letters = self.runtime.block_on(reading)?;
         for slot in &mut self.slots {
             slot.end(&mut self.outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Until this, or to the end of the last record.
+    fn play_until(&mut self, enough: impl Fn(&Self) -> bool) -> Result<()> {
+        let left = |stage: &Self| (stage.unfinished.len(), stage.disturbances.len());
+        let (mut since, mut before) = (Instant::now(), left(self));
+        while !self.is_over() && !enough(self) {
+            thread::sleep(LOOK_AGAIN);
+            self.step()?;
+            if left(self) != before {
+                (since, before) = (Instant::now(), left(self));
+            } else if since.elapsed() > PATIENCE {
+                bail!("stuck for {} s: {}", PATIENCE.as_secs(), self.describe_unfinished());
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.disturb()?;
+        self.look_at_records();
+        for slot in &mut self.slots {
+            slot.hear(&mut self.outcome);
+            slot.live_on(&mut self.outcome)?;
+        }
+        let all_stopped = self.slots.iter().all(Slot::is_stopped);
+        for slot in &mut self.slots {
+            let store = self.scratch.store();
+            let taken_over = |held: (u32, u64)| {
+                let looked = self.runtime.block_on(store.look(&self.outcome.plan.record(held.0)));
+                matches!(looked, Ok(Some(record))
+                    if record.fence != held.1 || record.state != State::InProgress)
+            };
+            slot.go_on_when_others_have(taken_over, all_stopped)?;
         }
         Ok(())
     }
@@ -226,14 +247,12 @@ impl Stage<'_, '_> {
                     slot.meet(action, &mut self.outcome)?;
                 }
                 Blow::Rebalance(joins, dies) => {
-                    for (number, waits) in [(joins, false), (dies, true)] {
-                        if waits {
-                            feed::wait_for_rebalance(&self.outcome.plan)?;
-                        }
-                        let slot = self.slots.get_mut(number).context("there is no such worker")?;
-                        slot.meet(Action::Kill, &mut self.outcome)?;
-                        slot.rise(&mut self.outcome)?;
+                    self.kill_and_rise(joins)?;
+                    // It may be over before it is seen.
+                    while !feed::waits_for_rebalance(&self.outcome.plan)? {
+                        self.kill_and_rise(joins)?;
                     }
+                    self.kill_and_rise(dies)?;
                 }
                 Blow::Around(number) => {
                     if self.letters_gone_at == Some(number) {
@@ -246,6 +265,12 @@ impl Stage<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    fn kill_and_rise(&mut self, number: usize) -> Result<()> {
+        let slot = self.slots.get_mut(number).context("there is no such worker")?;
+        slot.meet(Action::Kill, &mut self.outcome)?;
+        slot.rise(&mut self.outcome)
     }
 
     fn look_at_records(&mut self) {

@@ -24,6 +24,8 @@ pub(crate) struct Slot {
     /// What this life has claimed and not ended: message and fence.
     held: BTreeMap<u32, u64>,
     stopped: Option<Instant>,
+    /// It has come to a fault of its own.
+    struck: bool,
     /// It listens for SIGTERM, which would kill it before.
     listens: bool,
 }
@@ -56,6 +58,7 @@ impl Slot {
             process,
             held: BTreeMap::new(),
             stopped: None,
+            struck: false,
             listens: false,
         })
     }
@@ -73,12 +76,15 @@ impl Slot {
                 Event::Claimed => {
                     self.held.insert(number, line.fence);
                 }
-                Event::At(_, Action::Stop) => {
-                    self.stopped = Some(Instant::now());
-                    outcome.stops += 1;
+                Event::At(_, action) => {
+                    self.struck = true;
+                    if action == Action::Stop {
+                        self.stopped = Some(Instant::now());
+                        outcome.stops += 1;
+                    }
                 }
                 Event::Started => self.listens = true,
-                Event::At(_, Action::Kill) | Event::Aborting => {}
+                Event::Aborting => {}
                 _ if self.held.get(&number) == Some(&line.fence) => {
                     self.held.remove(&number);
                 }
@@ -133,7 +139,8 @@ impl Slot {
         let Some(stopped) = self.stopped.map(|since| since.elapsed()) else { return Ok(()) };
         let is_over = nobody_is_left && stopped > 2 * self.plan.lease;
         let mut held = self.held.iter().map(|(number, fence)| (*number, *fence));
-        if is_over || (stopped > SETTLE && held.all(taken_over)) {
+        // It says that it will stop before it does.
+        if self.process.is_paused()? && (is_over || (stopped > SETTLE && held.all(taken_over))) {
             self.process.resume()?;
             self.stopped = None;
         }
@@ -154,6 +161,11 @@ impl Slot {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.is_some()
+    }
+
+    /// Whether it has come to a fault of its own, in this life or another.
+    pub(crate) fn was_struck(&self) -> bool {
+        self.struck
     }
 
     /// Asks it to end, and waits.

@@ -1,6 +1,7 @@
 //! A child program that a test reads, stops where it stands, and kills.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
@@ -99,6 +100,17 @@ impl Process {
     /// When it has ended.
     pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
+    }
+
+    /// Whether it stands still, by this or by its own hand.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_paused(&self) -> Result<bool> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name before it is in parentheses, and may hold any.
+        let state = stat.rsplit_once(") ").context("a state")?.1;
+        Ok(state.starts_with('T'))
     }
 
     /// Lets it go on (SIGCONT).

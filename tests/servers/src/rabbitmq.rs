@@ -243,7 +243,7 @@ const LOOPBACK: &str = "-kernel inet_dist_use_interface {127,0,0,1}";
 
 /// What the server leaves for minutes or seconds, tests see in seconds or at once: dead letters that
 /// their queue has refused are handed on again after 3 minutes, and counts are up to 5 s old.
-const IMPATIENCE: &str = "-rabbit dead_letter_worker_publisher_confirm_timeout 2000 \
+const IMPATIENCE: &str = "-rabbit dead_letter_worker_publisher_confirm_timeout 10000 \
                           -rabbit collect_statistics_interval 200 -rabbit quorum_tick_interval 200";
 
 fn connect(port: u16) -> Option<TcpStream> {

@@ -11,8 +11,12 @@ use steadfast_test_servers::{Kafka, kafka};
 
 /// The cluster's answer to `ApiVersions`: how many bytes long it is.
 fn answer(bootstrap: &str) -> std::io::Result<u32> {
+    answer_within(bootstrap, Duration::from_secs(60))
+}
+
+fn answer_within(bootstrap: &str, patience: Duration) -> std::io::Result<u32> {
     let mut stream = TcpStream::connect(bootstrap)?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff])?;
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -31,7 +35,7 @@ fn a_server_is_paused_killed_and_started_again() {
     let bootstrap = server.url().to_owned();
 
     server.pause().expect("it is paused");
-    answer(&bootstrap).expect_err("it is silent");
+    answer_within(&bootstrap, Duration::from_secs(1)).expect_err("it is silent");
     server.resume().expect("it goes on");
     answer(&bootstrap).expect("it answers");
 

@@ -163,8 +163,12 @@ async fn a_handler_longer_than_the_poll_interval_loses_no_assignment() {
     let runs = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
     let mut members = Vec::new();
     for _ in 0..2 {
-        let broker =
-            classic(&servers).set("max.poll.interval.ms", INTERVAL.as_millis().to_string());
+        let interval = INTERVAL.as_millis().to_string();
+        // Kafka wants a session to be no longer, the adapter two waits to be shorter.
+        let broker = classic(&servers)
+            .set("max.poll.interval.ms", &interval)
+            .set("session.timeout.ms", &interval)
+            .revoke_wait(Duration::from_secs(1));
         let runs = Arc::clone(&runs);
         let handler = handler_fn(move |text: String| {
             let runs = Arc::clone(&runs);

@@ -56,10 +56,7 @@ async fn a_group_that_refuses_to_begin_anew_says_where() {
     let mut session = Session::open(&broker, &topic, &group).await;
     session.try_next().await.expect_err("the position is gone");
     session.close().await;
-    let refused = match Session::try_open(&broker, &topic, &group).await {
-        Ok(mut session) => session.try_next().await.expect_err("there is no position"),
-        Err(error) => error,
-    };
+    let refused = Session::refused(&broker, &topic, &group).await;
     assert!(matches!(refused, BrokerError::Misconfigured(_)), "{refused}");
     assert!(refused.to_string().contains(&format!("{topic}-0")), "{refused}");
 }

@@ -47,8 +47,7 @@ async fn a_tier_that_would_lose_messages_or_let_them_go_early_is_refused() {
         let settings = [fit[0], setting];
         let settings = if setting.0 == fit[0].0 { &settings[1..] } else { &settings[..] };
         admin::create_topic_with(&servers, &tier, 1, settings).await;
-        let refused = Session::try_open(&with_a_tier(&servers), &topic, &group).await;
-        let refused = refused.err().expect("it is not fit");
+        let refused = Session::refused(&with_a_tier(&servers), &topic, &group).await;
         assert!(matches!(refused, BrokerError::Misconfigured(_)), "{refused}");
         assert!(refused.to_string().contains(fix), "{refused}");
         assert!(refused.to_string().contains(&tier), "{refused}");

@@ -21,6 +21,8 @@ use crate::{
 fn transactional(servers: &str) -> FutureProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("transactional.id", unique("transactions"));
+    // One that is left open is not ended by the server while the test looks.
+    config.set("transaction.timeout.ms", "600000");
     let producer: FutureProducer = config.create().expect("a producer");
     block_in_place(|| producer.init_transactions(PATIENCE)).expect("transactions");
     producer

@@ -37,12 +37,22 @@ impl Session {
         timeout(PATIENCE, opening).await.expect("waited in vain for a session")
     }
 
-    pub(crate) async fn try_open(
-        broker: &KafkaBroker,
-        topic: &str,
-        group: &str,
-    ) -> Result<Self, BrokerError> {
-        Self::try_open_as(broker, &Subscription::new(topic, group)).await
+    /// Why it cannot be subscribed to, or receives nothing.
+    pub(crate) async fn refused(broker: &KafkaBroker, topic: &str, group: &str) -> BrokerError {
+        let subscription = Subscription::new(topic, group);
+        let trying = async {
+            loop {
+                let refused = match Self::try_open_as(broker, &subscription).await {
+                    Ok(mut session) => session.try_next().await.expect_err("it is not fit"),
+                    Err(error) => error,
+                };
+                match refused {
+                    BrokerError::Unavailable(_) => sleep(Duration::from_millis(100)).await,
+                    refused => return refused,
+                }
+            }
+        };
+        timeout(PATIENCE, trying).await.expect("waited in vain for a refusal")
     }
 
     async fn try_open_as(

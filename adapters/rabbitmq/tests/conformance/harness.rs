@@ -76,6 +76,8 @@ const WAITS: [u64; 4] = [1, 2, 4, 8];
 fn broker(url: &str) -> RabbitMq {
     let waits = WAITS.map(Duration::from_secs);
     let broker = RabbitMq::new(url).expect("the URL is one").publishers_set_ids();
+    // For 16 MiB through the proxy on a busy machine.
+    let broker = broker.deadline(Duration::from_secs(15));
     broker.waits(waits).expect("the delays are ones that the server keeps")
 }
 

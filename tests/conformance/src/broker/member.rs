@@ -19,6 +19,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn start(consumer: Consumer, failures: Failures, patience: Duration) -> Self {
         let (health, shutdown) = (consumer.health(), Shutdown::new());
+        assert!(!health.is_ready(), "it has not begun");
         let run = consumer.run(shutdown.clone());
         let running = tokio::spawn(async move {
             let ended = run.await;

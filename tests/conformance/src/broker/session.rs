@@ -94,10 +94,32 @@ impl<'t> Session<'t> {
         answers
     }
 
+    /// Settles what is ours, as a consumer does: what could not be settled is tried again.
+    pub(crate) async fn settle_all(&self, batch: &[Settle]) {
+        let settling = async {
+            let mut left = batch.to_vec();
+            while !left.is_empty() {
+                let answers = self.settle_batch(&left).await;
+                let mut again = Vec::new();
+                for (settle, answer) in left.into_iter().zip(answers) {
+                    let (text, settlement) = (text_of(&settle.message), settle.settlement);
+                    match answer {
+                        Ok(()) => {}
+                        Err(SettleError::Unavailable(_)) => again.push(settle),
+                        Err(error) => panic!("{text:?} is ours, and {settlement:?}: {error}"),
+                    }
+                }
+                left = again;
+                if !left.is_empty() {
+                    sleep(BETWEEN_QUESTIONS).await;
+                }
+            }
+        };
+        within(self.topic.patience(), "settlements", settling).await;
+    }
+
     pub(crate) async fn settle(&self, delivery: Delivery, settlement: Settlement) {
-        let text = text_of(&delivery.message);
-        let answer = self.try_settle(&Settle::new(delivery, settlement)).await;
-        answer.unwrap_or_else(|error| panic!("{text:?} is ours, and {settlement:?}: {error}"));
+        self.settle_all(&[Settle::new(delivery, settlement)]).await;
     }
 
     pub(crate) async fn ack(&self, delivery: Delivery) {

@@ -81,7 +81,12 @@ impl<'h> Stage<'h> {
         Retry::with_backoff(Backoff::fixed(self.delay())).max_attempts(3)
     }
 
-    /// The same with a store, whose dedup key is the text.
+    /// Three attempts, with so much between them that a case can do much meanwhile.
+    pub(crate) fn late_retry(&self) -> Retry {
+        Retry::with_backoff(Backoff::fixed(self.delay() * 4)).max_attempts(3)
+    }
+
+    /// This policy with a store, whose dedup key is the text.
     pub(crate) fn remembering(&self, policy: Policy) -> Policy {
         let key = DedupKey::of(|letter: &Letter| letter.text.clone());
         policy.store(self.store.clone()).dedup_key(key)

@@ -13,7 +13,7 @@ use steadfast_mock::MockBroker;
 use crate::{Settings, harness::MockHarness};
 
 /// Many cases at a time: they wait more than they work.
-const AT_A_TIME: usize = 12;
+const AT_A_TIME: usize = 8;
 
 const HOLD: Duration = Duration::from_secs(3);
 
@@ -60,7 +60,7 @@ fn run(case: &Case, settings: Settings) {
         let mock = settings(MockBroker::new());
         let mut harness = MockHarness::around(mock, |mock| Arc::new(mock));
         harness.patience = Duration::from_secs(60);
-        harness.delay = Duration::from_millis(200);
+        harness.delay = Duration::from_millis(400);
         // What is not proved on this mock is said by the tests in virtual time.
         let _ = case.run(&harness).await;
     });

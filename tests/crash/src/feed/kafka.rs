@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -20,6 +20,9 @@ use crate::{Plan, round::PATIENCE};
 
 /// More than there are workers, so that each gets some, and loses some when others come.
 const PARTITIONS: i32 = 6;
+
+/// A rebalance that was not seen by then has been: a member that was killed is missed after 1.5 s.
+const UNSEEN: Duration = Duration::from_secs(10);
 
 pub(super) async fn load(plan: &Plan) -> Result<()> {
     let admin = admin(plan)?;
@@ -50,18 +53,18 @@ pub(super) async fn unload(plan: &Plan) -> Result<()> {
 }
 
 /// As the coordinator sees it: from the first member that joins or goes until all have joined again.
-pub(super) fn wait_for_rebalance(plan: &Plan) -> Result<()> {
+pub(super) fn waits_for_rebalance(plan: &Plan) -> Result<bool> {
     let asks: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", servers(plan)).create()?;
-    let (group, deadline) = (plan.group(), Instant::now() + PATIENCE);
+    let (group, deadline) = (plan.group(), Instant::now() + UNSEEN);
     while Instant::now() < deadline {
         let found = asks.fetch_group_list(Some(&group), PATIENCE)?;
         if found.groups().iter().any(|group| group.state().ends_with("Rebalance")) {
-            return Ok(());
+            return Ok(true);
         }
         thread::sleep(Duration::from_millis(5));
     }
-    bail!("group {group} was not rebalanced")
+    Ok(false)
 }
 
 fn admin(plan: &Plan) -> Result<AdminClient<DefaultClientContext>> {

@@ -34,10 +34,10 @@ pub(crate) async fn unload(plan: &Plan) -> Result<()> {
     timeout(PATIENCE, unloading).await.context("the round cannot be taken away")?
 }
 
-/// Returns while the group of the workers is being rebalanced.
-pub(crate) fn wait_for_rebalance(plan: &Plan) -> Result<()> {
+/// Returns while the group of the workers is being rebalanced, or false where none was seen for some seconds.
+pub(crate) fn waits_for_rebalance(plan: &Plan) -> Result<bool> {
     match scheme(plan) {
-        "kafka" => kafka::wait_for_rebalance(plan),
+        "kafka" => kafka::waits_for_rebalance(plan),
         other => bail!("`{other}` has no groups that are rebalanced"),
     }
 }
@@ -49,6 +49,14 @@ pub(crate) async fn open(plan: &Plan) -> Result<Arc<dyn Broker>> {
         "kafka" => Ok(kafka::open(plan)),
         "mock" => Ok(mock::open(plan)),
         other => bail!("there is no broker `{other}` yet"),
+    }
+}
+
+/// The broker, for somebody whom nothing happens to.
+pub(crate) async fn look(plan: &Plan) -> Result<Arc<dyn Broker>> {
+    match scheme(plan) {
+        "amqp" => rabbitmq::look(plan),
+        _ => open(plan).await,
     }
 }
 

@@ -39,14 +39,17 @@ pub(super) async fn unload(plan: &Plan) -> Result<()> {
     Ok(connection.close(200, "closed".into()).await?)
 }
 
+/// Members that are missed soon when they are stopped: after two heartbeats.
 pub(super) fn open(plan: &Plan) -> Result<Arc<dyn Broker>> {
+    Ok(Arc::new(broker(plan)?.heartbeat(Duration::from_secs(1))))
+}
+
+pub(super) fn look(plan: &Plan) -> Result<Arc<dyn Broker>> {
     Ok(Arc::new(broker(plan)?))
 }
 
-/// Members that are missed soon when they are stopped: after two heartbeats.
 fn broker(plan: &Plan) -> Result<RabbitMq> {
-    let broker =
-        RabbitMq::new(&plan.broker)?.heartbeat(Duration::from_secs(1)).publishers_set_ids();
+    let broker = RabbitMq::new(&plan.broker)?.publishers_set_ids();
     Ok(broker.deadline(Duration::from_secs(5)).waits([Duration::from_secs(1)])?)
 }
 

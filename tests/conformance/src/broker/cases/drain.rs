@@ -117,7 +117,8 @@ pub async fn a_message_that_waits_for_its_retry_is_handed_back(
 ) -> Proof {
     let stage = Stage::new(harness, "stop-a-wait").await;
     let act = script(|call| async move { if call.run == 1 { Err(transient()) } else { Ok(()) } });
-    let one = stage.start(stage.remembering(stage.consumer("one", act.clone())));
+    let policy = stage.consumer("one", act.clone()).retry(stage.late_retry());
+    let one = stage.start(stage.remembering(policy));
     stage.topic.publish("m1").await;
     let failed = |ledger: &Ledger| ledger.runs().first().is_some_and(|run| run.ended.is_some());
     stage.until("it has failed once", failed).await;

@@ -13,12 +13,13 @@ use crate::broker::{
 
 pub async fn order_per_key_survives_a_retry(harness: &dyn BrokerHarness) -> Proof {
     let stage = Stage::ordered(harness, "order-retry").await?;
-    let member = stage.start(ordered(&stage, "one", fail_first("a1")));
     for number in 1..=3 {
         for key in ["a", "b", "c"] {
             stage.topic.publish_keyed(key, &format!("{key}{number}")).await;
         }
     }
+    let policy = ordered(&stage, "one", fail_first("a1")).retry(stage.late_retry());
+    let member = stage.start(policy);
     stage.until_succeeded(&["a1", "a2", "a3", "b3", "c3"]).await;
     member.stop().await;
     for key in ["a", "b", "c"] {

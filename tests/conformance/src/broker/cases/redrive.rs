@@ -41,7 +41,7 @@ pub async fn a_redrive_that_is_run_again_runs_nothing_twice(harness: &dyn Broker
     let member = give_up(&stage, true).await;
     assert_eq!(redrive(&stage).await.redriven, 1);
     stage.until_succeeded(&["m1"]).await;
-    let again = redrive(&stage).await;
+    let again = redrive_once(&stage).await;
     assert_eq!(again, RedriveReport::default(), "the letter has been settled: {again}");
     member.stop().await;
     assert_eq!(stage.ledger.runs_of("m1").len(), 2);
@@ -152,7 +152,21 @@ fn of(stage: &Stage<'_>) -> Redrive {
     Redrive::of(stage.harness.broker(), &stage.dead.name).group(GROUPS[0]).store(store)
 }
 
+/// A redrive is over when no letter has come for some seconds, which a busy broker may take for the first:
+/// it is run until it has seen one.
 async fn redrive(stage: &Stage<'_>) -> RedriveReport {
+    let redriving = async {
+        loop {
+            let report = redrive_once(stage).await;
+            if report != RedriveReport::default() {
+                return report;
+            }
+        }
+    };
+    within(stage.longest_wait(), "the redrive of a letter", redriving).await
+}
+
+async fn redrive_once(stage: &Stage<'_>) -> RedriveReport {
     let redrive = of(stage);
     let report = within(stage.longest_wait(), "the redrive", redrive.run(pending())).await;
     report.unwrap_or_else(|error| panic!("the redrive cannot go on: {error}"))

@@ -112,8 +112,9 @@ pub async fn a_message_that_waits_for_its_retry_holds_up_no_other(
     let act = script(|call| async move {
         if call.text == "fails" && call.run == 1 { Err(transient()) } else { Ok(()) }
     });
-    let member = stage.start(stage.consumer("one", act).concurrency(1));
     stage.topic.publish_all(&["fails", "m1", "m2", "m3"]).await;
+    let policy = stage.consumer("one", act).concurrency(1).retry(stage.late_retry());
+    let member = stage.start(policy);
     stage.until_succeeded(&["fails", "m1", "m2", "m3"]).await;
     member.stop().await;
     let last = stage.ledger.succeeded().pop();
