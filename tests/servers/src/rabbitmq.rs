@@ -176,10 +176,14 @@ impl<const MAJOR: u8> RabbitMqKind<MAJOR> {
     /// Erlang's name server, our own: one that the node starts would outlive it.
     fn start_epmd(&self, home: &Home) -> Result<()> {
         let pid_file = home.folder().join("epmd.pid");
-        if Daemon::find(pid_file.clone()).is_some() {
-            return Ok(());
-        }
         let port = home.port("epmd")?;
+        if let Some(epmd) = Daemon::find(pid_file.clone()) {
+            if connect(port).is_some() {
+                return Ok(());
+            }
+            // It is left from a test that was killed, whose ports were others.
+            epmd.end(Signal::SIGTERM, Duration::from_secs(10))?;
+        }
         let mut epmd = home.account().command(self.erlang_programs.join("epmd"));
         epmd.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
         let epmd = Daemon::spawn(epmd, &home.log(), pid_file)?;

@@ -66,15 +66,23 @@ impl<K: Kind> Server<K> {
         let lock = File::create(home.folder().join("lock"))?;
         lock.lock().context("cannot lock the server's folder")?;
         let kind = K::find()?;
-        if let Some(process) = Daemon::find(home.folder().join("pid")) {
-            let url = kind.url(&home)?;
-            let server = Self { kind, home, url, process: Some(process), left_running: false };
-            server.wait_until_ready()?;
-            return Ok(server);
+        let process = Daemon::find(home.folder().join("pid"));
+        if process.is_none() {
+            home.choose_ports_again()?;
         }
-        home.choose_ports_again()?;
         let url = kind.url(&home)?;
-        let mut server = Self { kind, home, url, process: None, left_running: false };
+        let mut server = Self { kind, home, url, process, left_running: false };
+        if server.process.is_some() {
+            match server.wait_until_ready() {
+                Err(_) if server.running().is_err() => {
+                    // Somebody was ending it.
+                    server.end(K::STOP)?;
+                    server.home.choose_ports_again()?;
+                    server.url = server.kind.url(&server.home)?;
+                }
+                ready => return ready.map(|()| server),
+            }
+        }
         server.start_again()?;
         Ok(server)
     }
