@@ -244,6 +244,8 @@ impl Breaker {
         };
         *self.state() = State::Open(open);
         self.wake();
+        // Who was told of the outage has not seen the breaker open yet.
+        self.health.wake();
     }
 
     fn pause(&self, failed_probes: u32) -> Duration {

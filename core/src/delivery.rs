@@ -14,7 +14,11 @@ use tokio::time::Instant;
 
 pub(crate) use self::decoded::Decoded;
 use crate::{
-    Cancellation, Message, consumer::Slot, idempotency::Held, outcome::Conclusion, store::Lent,
+    Cancellation, Message,
+    consumer::Slot,
+    idempotency::Held,
+    outcome::Conclusion,
+    store::{Lent, Owner},
 };
 
 /// A message on its way through a consumer.
@@ -43,6 +47,8 @@ pub struct Delivery {
     pub(crate) lane: Option<Bytes>,
     pub(crate) conclusion: Option<Conclusion>,
     pub(crate) failed_here: bool,
+    /// Who asks for its claim, until it is granted: a claim whose reply is lost may be found later.
+    pub(crate) claims_as: Option<Owner>,
     /// Whether the last failed attempt stands in a record.
     pub(crate) recorded: bool,
     pub(crate) history: History,
@@ -73,6 +79,7 @@ impl Delivery {
             lane: None,
             conclusion: None,
             failed_here: false,
+            claims_as: None,
             recorded: false,
             history: History::default(),
             received: Instant::now(),

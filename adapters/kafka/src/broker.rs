@@ -77,7 +77,9 @@ impl KafkaBroker {
 
     /// Lets unordered consumers wait for long retries in topics of the group's own, one for each of
     /// these lengths: `<source>.<group>.retry.<length>`. They are created where they are missing. A
-    /// wait between two lengths takes the longer one: it may be late, and is never early.
+    /// wait between two lengths takes the longer one: it may be late, and is never early. One
+    /// that is longer than all of them is kept in place; where the consumer stops meanwhile, the message waits for the
+    /// longest tier, and a store, if there is one, keeps it back for the rest.
     ///
     /// Without this setting every wait is kept in place, the message unsettled.
     #[must_use]
@@ -105,7 +107,7 @@ impl KafkaBroker {
     }
 
     /// How long a partition that moves to another member waits for what is in flight of it to end, and
-    /// as long again for what is then cancelled. 5 seconds without this setting. Twice this must stay
+    /// as long again for what is then cancelled. 5 seconds without this setting. Three times this must stay
     /// well below `max.poll.interval.ms`.
     #[must_use]
     pub fn revoke_wait(mut self, wait: Duration) -> Self {
@@ -113,7 +115,8 @@ impl KafkaBroker {
         self
     }
 
-    /// How long publishing a dead letter or a copy may take. 10 seconds without this setting.
+    /// How long publishing a dead letter or a copy may take. At most 25 seconds; 10
+    /// without this setting.
     #[must_use]
     pub fn publish_timeout(mut self, timeout: Duration) -> Self {
         self.config.publish_timeout = timeout;
@@ -121,7 +124,7 @@ impl KafkaBroker {
     }
 
     /// How many messages of one partition may lie between its oldest unsettled message and the newest
-    /// received one: so many come again after a crash, at most. Beyond it, this partition is received
+    /// received one: so many come again after a crash, at most, beside what was settled since the last commit. Beyond it, this partition is received
     /// from no more until the oldest is settled; the others go on. 10,000 without this setting.
     #[must_use]
     pub fn max_unsettled_per_partition(mut self, messages: usize) -> Self {
@@ -137,7 +140,8 @@ impl KafkaBroker {
         self
     }
 
-    /// How far each partition that is assigned to this process is behind, as of the last second.
+    /// How far each partition that is assigned to this process is behind, as of the last second; its end, as
+    /// of the last fetch from it.
     pub fn lag(&self) -> Vec<PartitionLag> {
         self.lag.read()
     }

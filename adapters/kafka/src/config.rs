@@ -1,6 +1,10 @@
 //! The settings of the adapter, and how they become the client's.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use rdkafka::ClientConfig;
 use steadfast::{
@@ -25,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) publish_timeout: Duration,
     pub(crate) max_unsettled: usize,
     pub(crate) max_message_bytes: usize,
+    /// Whether the broker has answered anything: credentials that it refuses later were good.
+    pub(crate) was_let_in: Arc<AtomicBool>,
 }
 
 /// Where a group begins in a partition for which it has committed nothing, or whose committed
@@ -96,6 +102,12 @@ const LEAST_MESSAGES: usize = 100;
 /// The client's own `max.poll.interval.ms`.
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(300_000);
 
+/// librdkafka's own `batch.size`.
+const LARGEST_BATCH: usize = 1_000_000;
+
+/// The deadline of a consumer for one publication is 30 s.
+const LONGEST_PUBLISH: Duration = Duration::from_secs(25);
+
 /// Room for what a record needs beside payload, key and headers: lengths and offsets.
 const RECORD_OVERHEAD: usize = 48_000;
 
@@ -114,6 +126,7 @@ impl Config {
             publish_timeout: Duration::from_secs(10),
             max_unsettled: 10_000,
             max_message_bytes: 1_000_000,
+            was_let_in: Arc::default(),
         }
     }
 
@@ -131,10 +144,17 @@ impl Config {
         if let Some(tier) = self.retry_tiers.iter().find(|tier| tier.as_millis() == 0) {
             return refuse(format!("`retry_tiers` has one of {tier:?}: set at least 1ms"));
         }
-        let (interval, wait) = (self.max_poll_interval(), self.revoke_wait);
-        if wait.saturating_mul(2) >= interval {
+        if self.publish_timeout > LONGEST_PUBLISH {
             return refuse(format!(
-                "`revoke_wait` is {wait:?}, and twice that must be shorter than \
+                "`publish_timeout` is {:?}, and must be at most {LONGEST_PUBLISH:?}: after 30s a consumer \
+                 publishes again, and what is still on its way would be there twice",
+                self.publish_timeout
+            ));
+        }
+        let (interval, wait) = (self.max_poll_interval(), self.revoke_wait);
+        if wait.saturating_mul(3) >= interval {
+            return refuse(format!(
+                "`revoke_wait` is {wait:?}, and three times that must be shorter than \
                  `max.poll.interval.ms`, which is {interval:?}: a member that gives partitions away \
                  does not poll, and would be put out of its group"
             ));
@@ -210,8 +230,11 @@ impl Config {
     /// The settings of a producer: what it confirms is on all replicas in sync, once, in order.
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        // Each is waited for; those that are sent at the same time still travel together.
+        // Each is waited for; those that are sent at the same time still travel together, in batches that a topic
+        // takes which takes the largest of them.
         config.set("linger.ms", "0");
+        let batch = self.max_message_bytes.clamp(1, LARGEST_BATCH);
+        config.set("batch.size", batch.to_string());
         for (name, value) in self.base().config_map() {
             config.set(name, value);
         }
@@ -306,7 +329,7 @@ mod tests {
     #[test]
     fn a_revocation_that_outlasts_the_poll_interval_is_refused() {
         let mut config = Config::new("localhost".into());
-        config.revoke_wait = Duration::from_secs(3);
+        config.revoke_wait = Duration::from_secs(2);
         config.check().expect("far from five minutes");
         config.client.push(("max.poll.interval.ms".into(), "6000".into()));
         let refused = config.check().expect_err("just as long").to_string();

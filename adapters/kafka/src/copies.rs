@@ -51,6 +51,11 @@ impl Copies {
         }
     }
 
+    /// Forgets those for which nobody will ask again.
+    pub(crate) fn keep(&self, is_held: impl Fn(&Receipt) -> bool) {
+        self.under_way(|all| all.retain(|receipt, _| is_held(receipt)));
+    }
+
     fn begin(&self, settle: &Settle, topic: &str) -> Copying {
         let (publisher, copy) = (self.publisher.clone(), settle.retry_copy());
         let topic = topic.to_owned();

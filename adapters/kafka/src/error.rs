@@ -22,6 +22,38 @@ pub(crate) fn of_session(error: KafkaError) -> BrokerError {
     })
 }
 
+/// The same for one who was let in before.
+pub(crate) fn of_session_again(error: KafkaError) -> BrokerError {
+    if is_of_credentials(&error) {
+        tracing::error!(%error, "credentials that were good are refused, or a connection was cut");
+        return BrokerError::unavailable(error);
+    }
+    of_session(error)
+}
+
+/// Whether credentials are refused. The client says so too of a connection that is cut while it presents them.
+pub(crate) fn is_of_credentials(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(Code::Authentication | Code::SaslAuthenticationFailed))
+}
+
+/// Whether a group's coordinator has not answered, or is being looked for.
+pub(crate) fn is_of_coordinator(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        matches!(
+            code,
+            Code::WaitingForCoordinator
+                | Code::CoordinatorNotAvailable
+                | Code::CoordinatorLoadInProgress
+                | Code::NotCoordinator
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+        )
+    })
+}
+
 /// Whether only a person can mend this.
 pub(crate) fn is_permanent(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| {
@@ -80,6 +112,14 @@ mod tests {
         assert!(matches!(of_publish(large), PublishError::Refused(_)));
         let missing = KafkaError::MessageProduction(Code::UnknownTopicOrPartition);
         assert!(matches!(of_publish(missing), PublishError::Unavailable(_)));
+    }
+
+    #[test]
+    fn credentials_that_were_good_once_end_nothing_for_good() {
+        let refused = || KafkaError::MessageConsumption(Code::Authentication);
+        assert!(matches!(of_session(refused()), BrokerError::Misconfigured(_)));
+        let again = of_session_again(refused());
+        assert!(matches!(again, BrokerError::Unavailable(_)), "{again}");
     }
 
     #[test]

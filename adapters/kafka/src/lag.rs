@@ -119,8 +119,12 @@ impl State {
         self.seen.iter().filter_map(one).collect()
     }
 
-    /// How many messages could be delivered now, as far as the client has told.
+    /// How many messages could be delivered now, as far as the client has told; nothing, before it has.
     pub(crate) fn backlog(&self, shared: &Shared) -> Option<u64> {
+        let is_known = self.partitions.is_empty() || !self.seen.is_empty();
+        if !self.joined || !is_known {
+            return None;
+        }
         let (now, bounds) = (SystemTime::now(), self.bounds(shared));
         let mut backlog = 0;
         for seen in &self.seen {

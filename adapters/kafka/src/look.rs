@@ -3,7 +3,7 @@
 //! Each question has a client of its own: a producer that asked would create the topic, and a client that
 //! is kept and polled by nobody keeps its log in memory.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
@@ -11,7 +11,11 @@ use rdkafka::{
 };
 use steadfast::broker::BrokerError;
 
-use crate::{client_log::Logged, config::Config, error::of_session};
+use crate::{
+    client_log::Logged,
+    config::Config,
+    error::{of_session, of_session_again},
+};
 
 /// Longest time for one question.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,7 +38,11 @@ fn look(config: &Config, topic: &str) -> Result<u32, BrokerError> {
         if question > 0 {
             std::thread::sleep(NEWS);
         }
-        if let Some(partitions) = ask(&client, topic)? {
+        let was_let_in = config.was_let_in.load(Ordering::Relaxed);
+        let meaning = if was_let_in { of_session_again } else { of_session };
+        let found = ask(&client, topic, meaning)?;
+        config.was_let_in.store(true, Ordering::Relaxed);
+        if let Some(partitions) = found {
             return Ok(partitions);
         }
     }
@@ -42,9 +50,13 @@ fn look(config: &Config, topic: &str) -> Result<u32, BrokerError> {
 }
 
 /// `None` when there is no such topic.
-fn ask(client: &BaseConsumer<Logged>, topic: &str) -> Result<Option<u32>, BrokerError> {
+fn ask(
+    client: &BaseConsumer<Logged>,
+    topic: &str,
+    meaning: fn(KafkaError) -> BrokerError,
+) -> Result<Option<u32>, BrokerError> {
     let asked = client.fetch_metadata(Some(topic), LOOK);
-    let metadata = asked.map_err(|error| of_session(why(client).unwrap_or(error)))?;
+    let metadata = asked.map_err(|error| meaning(why(client).unwrap_or(error)))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let code = found.and_then(|found| found.error()).map(Code::from);
     match (found, code) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rdkafka::{
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::Message as _,
@@ -18,7 +19,7 @@ use steadfast::broker::{BrokerError, Subscription};
 use crate::{
     config::Config,
     convert::Record,
-    error::of_session,
+    error::{is_of_coordinator, of_session, of_session_again},
     rebalance::Membership,
     state::{Shared, State},
 };
@@ -34,7 +35,8 @@ const PROBE: Duration = Duration::from_secs(5);
 /// How long the last commits may take, when the group is busy with a rebalance.
 const LEAVE: Duration = Duration::from_secs(10);
 
-/// How long to wait for the first assignment. Who comes into a group that is busy gets it later.
+/// How long to wait for an assignment until the group's coordinator is asked whether it is there. Who comes
+/// into a group that is busy gets it later.
 const JOIN: Duration = Duration::from_secs(5);
 
 /// Joins the group. Blocks until there is an assignment, or for a while.
@@ -65,7 +67,7 @@ pub(crate) fn start(
         poll(member, &shared, commit_interval);
     };
     thread.spawn(run).map_err(BrokerError::unavailable)?;
-    joined.wait_until_joined(JOIN);
+    joined.wait_until_joined(JOIN + 2 * PROBE);
     let state = joined.state();
     state.error()
 }
@@ -73,6 +75,7 @@ pub(crate) fn start(
 fn poll(member: Member, shared: &Shared, commit_interval: Duration) {
     let mut last_commit = Instant::now();
     let mut probe: Option<JoinHandle<()>> = None;
+    let mut inside = Instant::now();
     while !shared.state().closing {
         match member.poll(TICK) {
             None => {}
@@ -85,8 +88,16 @@ fn poll(member: Member, shared: &Shared, commit_interval: Duration) {
                 }
             }),
         }
+        if shared.state().joined {
+            inside = Instant::now();
+        }
         if probe.as_ref().is_none_or(JoinHandle::is_finished) {
-            probe = probe_if_needed(&member, shared);
+            probe = if inside.elapsed() > JOIN {
+                inside = Instant::now();
+                ask_coordinator(&member)
+            } else {
+                probe_if_needed(&member, shared)
+            };
         }
         // While it is not known whether the broker is there, a commit would only wait for it.
         if probe.is_none() && last_commit.elapsed() >= commit_interval {
@@ -151,10 +162,30 @@ fn probe_if_needed(member: &Member, shared: &Shared) -> Option<JoinHandle<()>> {
         let shared = &member.context().shared;
         let answer = member.fetch_metadata(Some(&shared.source), PROBE);
         if let Err(error) = answer {
-            shared.end(of_session(error));
+            shared.end(of_session_again(error));
         }
     };
     thread::Builder::new().name("steadfast-kafka-probe".into()).spawn(look).ok()
+}
+
+/// Asks the coordinator of a group that lets nobody in. The client says nothing of one that cannot be found, and
+/// the member would wait for ever, and be ready.
+fn ask_coordinator(member: &Member) -> Option<JoinHandle<()>> {
+    let member = Arc::clone(member);
+    let look = move || {
+        let shared = &member.context().shared;
+        let mut one = TopicPartitionList::new();
+        one.add_partition(&shared.source, 0);
+        match member.committed_offsets(one, PROBE) {
+            Err(error) if is_of_coordinator(&error) => {
+                let group = &shared.group;
+                let words = format!("the coordinator of the group `{group}` is away: {error}");
+                shared.end(BrokerError::unavailable(words));
+            }
+            _ => shared.update(|state| state.coordinated = true),
+        }
+    };
+    thread::Builder::new().name("steadfast-kafka-coordinator".into()).spawn(look).ok()
 }
 
 /// Says that the thread has ended, also when it panics.

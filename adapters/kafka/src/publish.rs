@@ -46,9 +46,13 @@ impl KafkaPublisher {
 
     /// A producer that has lost its place in the sequence can send nothing more.
     fn renew(&self) {
-        if let Ok(producer) = self.0.config.create(&self.0.settings, Logged) {
-            *self.0.producer.lock().unwrap_or_else(PoisonError::into_inner) = producer;
-        }
+        let Ok(producer) = self.0.config.create(&self.0.settings, Logged) else { return };
+        let failed = {
+            let mut current = self.0.producer.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, producer)
+        };
+        // Its end waits for threads of its own.
+        tokio::task::spawn_blocking(move || drop(failed));
     }
 
     /// The partition that the user's function chooses; `None` where the client chooses.

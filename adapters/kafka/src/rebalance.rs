@@ -169,6 +169,7 @@ impl Membership {
             gone.elements().iter().map(|one| (one.topic().to_owned(), one.partition())).collect();
         let lost = consumer.assignment_lost();
         let epochs = shared.update(|state| {
+            state.joined &= !lost;
             let epochs: Vec<u64> =
                 names.iter().filter_map(|(topic, number)| state.epoch_of(topic, *number)).collect();
             for epoch in &epochs {

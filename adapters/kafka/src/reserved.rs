@@ -28,6 +28,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("request.required.acks", CONFIRMS),
     ("enable.idempotence", CONFIRMS),
     ("transactional.id", "the adapter's producer is idempotent, not transactional; leave it out"),
+    ("delivery.report.only.error", CONFIRMS),
     ("message.timeout.ms", "use `KafkaBroker::publish_timeout`"),
     ("delivery.timeout.ms", "use `KafkaBroker::publish_timeout`"),
     ("message.max.bytes", "use `KafkaBroker::max_message_bytes`"),

@@ -32,6 +32,9 @@ impl KafkaSource {
         for (index, answer) in join_all(copying).await {
             answers[index] = answer;
         }
+        if let Some(copies) = &self.copies {
+            copies.keep(|receipt| self.shared.state().holder(*receipt).is_ok());
+        }
         answers
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::Config,
-    error::{is_permanent, of_session},
+    error::{is_of_credentials, is_permanent, of_session},
     lag::{Lag, Seen},
     partition::{Bounds, Next, Partition},
     positions::LostPositions,
@@ -55,6 +55,8 @@ pub(crate) struct State {
     next_tag: u64,
     /// Whether the group has given this member an assignment, be it an empty one.
     pub(crate) joined: bool,
+    /// Whether the group's coordinator has answered while this member was outside.
+    pub(crate) coordinated: bool,
     pub(crate) stopped: bool,
     pub(crate) closing: bool,
     pub(crate) closed: bool,
@@ -142,6 +144,10 @@ impl Shared {
         }
         let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
         match error.rdkafka_error_code() {
+            // Another broker may be there, or this one again: the probe finds out.
+            _ if !fatal && is_of_credentials(&error) => {
+                self.unreachable.store(true, Ordering::Relaxed);
+            }
             _ if fatal || is_permanent(&error) => self.end(of_session(error)),
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
                 self.end(BrokerError::unavailable(error));
@@ -163,16 +169,25 @@ impl Shared {
             if state.stopped { Taken::nothing() } else { state.take(demand, self, &mut troubles) }
         };
         for Trouble { topic, partition, offset, error } in troubles {
-            if error.rdkafka_error_code() == Some(Code::AutoOffsetReset) {
-                self.lost_positions.note(&self.group, &topic, partition, offset);
-                let words = format!(
-                    "the committed position of {topic}-{partition} no longer exists: beginning anew"
-                );
-                tracing::error!(%topic, partition, offset, "{words}");
-                self.end(BrokerError::unavailable(words));
-            } else {
-                self.trouble(error);
-            }
+            let words = match error.rdkafka_error_code() {
+                Some(Code::AutoOffsetReset) => {
+                    self.lost_positions.note(&self.group, &topic, partition, offset);
+                    format!(
+                        "the committed position of {topic}-{partition} no longer exists: beginning anew"
+                    )
+                }
+                // The client goes on behind it, and what is in it would pass for a hole.
+                Some(Code::BadMessage | Code::NotImplemented) => {
+                    format!("a batch of {topic}-{partition} cannot be read ({error}): asking again")
+                }
+                _ => {
+                    tracing::warn!(%topic, partition, offset, %error, "a partition is in trouble");
+                    self.trouble(error);
+                    continue;
+                }
+            };
+            tracing::error!(%topic, partition, offset, "{words}");
+            self.end(BrokerError::unavailable(words));
         }
         Ok(taken)
     }
@@ -193,9 +208,10 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Waits until the group has taken this member in, at most so long.
+    /// Waits until the group has taken this member in, or is known to be busy, at most so long.
     pub(crate) fn wait_until_joined(&self, limit: Duration) {
-        let joining = |state: &mut State| !state.joined && state.error().is_ok();
+        let joining =
+            |state: &mut State| !state.joined && !state.coordinated && state.error().is_ok();
         let _ = self.settled.wait_timeout_while(self.state(), limit, joining);
     }
 }

@@ -106,11 +106,20 @@ async fn create(admin: &Admin, partitions: u32, missing: &[&Tier]) -> Result<(),
                 "cannot see how the retry topic is set: unless it is new, grant DescribeConfigs on it"
             ),
             Err((topic, code)) => {
-                return Err(BrokerError::Misconfigured(format!(
+                let words = format!(
                     "the retry topic `{topic}` is missing and cannot be created ({code}): create it \
                      with {partitions} partitions, message.timestamp.type=LogAppendTime, \
                      cleanup.policy=delete, retention.bytes=-1 and a long retention.ms"
-                )));
+                );
+                return Err(match code {
+                    Code::TopicAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed
+                    | Code::PolicyViolation
+                    | Code::InvalidTopic
+                    | Code::InvalidConfig => BrokerError::Misconfigured(words),
+                    // As while brokers come up one after the other.
+                    _ => BrokerError::unavailable(words),
+                });
             }
         }
     }

@@ -27,6 +27,14 @@ use crate::{
 /// A statement that was given up may run for this long until it is ended by closing its connection.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Places in the pool beyond those that are lent.
+const SPARE: u32 = 4;
+
+/// After so long a rest, a connection is asked whether it is there before it is lent, and must say so in
+/// this time: several may be found dead within one wait for a connection.
+const SLEEP: Duration = Duration::from_secs(5);
+const AWAKENING: Duration = Duration::from_millis(500);
+
 /// The connections that are lent.
 pub(crate) struct Lender {
     /// One for each connection: a handler that finds none free waits here, and not in the pool, which
@@ -45,10 +53,23 @@ impl Lender {
         let suspicion = Suspicion::default();
         let suspects = suspicion.clone();
         let pool = PgPoolOptions::new()
-            .max_connections(config.transactions)
+            // The permits are the bound. A connection that dies while the pool looks at it keeps its place there
+            // until the operating system gives it up.
+            .max_connections(config.transactions.saturating_add(SPARE))
             // Longer than it takes to give a connection back.
             .acquire_timeout(PATIENCE * 3)
             .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                let has_slept = known.idle_for > SLEEP;
+                Box::pin(async move {
+                    if !has_slept {
+                        return Ok(true);
+                    }
+                    // A firewall may have forgotten it, or its server be gone without a word.
+                    let awake = timeout(AWAKENING, connection.ping()).await;
+                    awake.unwrap_or_else(|_| Err(no_answer("a connection at rest"))).map(|()| true)
+                })
+            })
             .after_release(move |connection, _| {
                 let look_closely = suspects.is_there();
                 Box::pin(async move {

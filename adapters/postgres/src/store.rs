@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    Row as _,
+    ConnectOptions as _, Row as _,
     postgres::{PgPoolOptions, PgRow},
 };
 use steadfast::store::{
@@ -13,7 +13,7 @@ use steadfast::store::{
 
 use crate::{
     Config, ConnectError,
-    error::store_error,
+    error::{no_answer, store_error},
     lane::{DEADLINE, Ending, Lanes, Wire, Write, history},
     lender::Lender,
     migrate,
@@ -23,6 +23,7 @@ use crate::{
     statements::Statements,
     transaction::PostgresTransaction,
 };
+use tokio::time::timeout;
 
 /// Records in PostgreSQL. Clones share their connections.
 ///
@@ -58,8 +59,16 @@ impl PostgresStore {
             .max_connections(2)
             .acquire_timeout(DEADLINE)
             .connect_lazy_with(config.options.clone());
-        let server = migrate::check(&mut config.connect().await?, config).await?;
+        let mut connection = config.connect().await?;
+        let checked = timeout(DEADLINE, migrate::check(&mut connection, config)).await;
+        let at_start =
+            |error| ConnectError::at_start(error, config.role(), &config.schema, &config.address());
+        let server = checked.unwrap_or_else(|_| Err(at_start(no_answer("the check at start"))))?;
         let options = server.watched(config.options.clone());
+        // A pooler may refuse what these ask for: now, and not at the first message.
+        let watched = timeout(DEADLINE, options.connect()).await;
+        let watched = watched.unwrap_or_else(|_| Err(no_answer("a connection of a lane")));
+        drop(watched.map_err(at_start)?);
         let wire = |_| Wire::new(options.clone(), Arc::clone(&statements));
         Ok(Self(Arc::new(Inner {
             lanes: Lanes::start((0..config.lanes).map(wire).collect()),

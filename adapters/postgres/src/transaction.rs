@@ -178,7 +178,7 @@ impl Lent for PostgresTransaction {
             let _permit = permit;
             store.lender().suspect();
             match timeout(PATIENCE, transaction.rollback()).await {
-                Ok(Err(error)) if is_outage(&error) && Instant::now() < idle_at => {
+                Ok(Err(error)) if is_outage(&error) && !may_be_idle(&error, idle_at) => {
                     Err(store_error(error))
                 }
                 Ok(_) => Ok(()),
@@ -204,11 +204,17 @@ fn not_committed(error: sqlx::Error, idle_at: Instant) -> StoreError {
     if !is_outage(&error) {
         return StoreError::RolledBack(Box::new(error));
     }
-    if Instant::now() >= idle_at {
+    if may_be_idle(&error, idle_at) {
         let words = format!("it was lost after longer than idle_in_transaction: {error}");
         return StoreError::RolledBack(words.into());
     }
     store_error(error)
+}
+
+/// Whether the server may have ended a transaction because nothing was done in it. It says so, and gives other
+/// reasons too, if it is heard.
+fn may_be_idle(error: &sqlx::Error, idle_at: Instant) -> bool {
+    code(error).is_none() && Instant::now() >= idle_at
 }
 
 /// Whether a transaction committed, when the reply to that was lost.

@@ -22,7 +22,7 @@ use steadfast_postgres::{
     Config, PostgresContext as _, PostgresStore, PostgresTransaction, sqlx, testing::Scratch,
 };
 use steadfast_test_servers::Proxy;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{
     HOUR, claim, config, effects, granted, id, scratch, until, url, with_effects,
@@ -58,6 +58,63 @@ async fn the_first_handler_after_all_connections_were_closed_gets_one() {
     }
     let mut one = lent(&store, "one").await;
     ours(&mut one).open().await.expect("a new connection");
+    assert_eq!(one.complete().await.unwrap(), Written::Applied);
+}
+
+/// The server's processes, which say nothing for as long as this lives.
+struct Stopped(Vec<i32>);
+
+impl Stopped {
+    fn new(pids: Vec<i32>) -> Self {
+        let stopped = Self(pids);
+        stopped.signal("-STOP");
+        stopped
+    }
+
+    fn signal(&self, signal: &str) {
+        let mut kill = std::process::Command::new("kill");
+        let _ = kill.arg(signal).args(self.0.iter().map(i32::to_string)).status();
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+/// A firewall has forgotten them all. None is waited for longer than a moment.
+#[tokio::test]
+async fn connections_that_fell_silent_at_rest_are_replaced() {
+    let config = config().transactions(4).expect("a number");
+    let scratch = Scratch::with(config).await.expect("a schema");
+    let store = scratch.store();
+    let mut many = join_all((0..4).map(|n| lent(&store, n))).await;
+    let mut pids = Vec::new();
+    for lent in &mut many {
+        pids.push(pid(lent).await);
+    }
+    for lent in many {
+        lent.roll_back().await.expect("it is rolled back");
+    }
+    let rested = timeout(Duration::from_secs(60), async {
+        let all = "select count(*) = $2 from pg_stat_activity
+                   where pid = any($1) and state_change < now() - interval '6 seconds'";
+        while !sqlx::query_scalar::<_, bool>(all)
+            .bind(&pids)
+            .bind(4_i64)
+            .fetch_one(scratch.pool())
+            .await
+            .expect("the server answers")
+        {
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    rested.await.expect("they rest");
+    let mut one = lent(&store, "one").await;
+    let _stopped = Stopped::new(pids);
+    let opened = timeout(Duration::from_secs(8), ours(&mut one).open()).await;
+    opened.expect("it takes no longer").expect("a new connection");
     assert_eq!(one.complete().await.unwrap(), Written::Applied);
 }
 
@@ -281,7 +338,7 @@ async fn a_server_that_falls_silent_under_a_handler_is_an_outage() {
     let _running = broker.start(consumer);
     let not_ready = async {
         while !health.reasons().iter().any(|reason| reason == "store") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(PATIENCE, not_ready).await.expect("it says so");

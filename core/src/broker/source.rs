@@ -54,7 +54,7 @@ pub trait Source: Send + Sync + 'static {
     /// Ends the session, after everything has been settled or given up.
     async fn close(&self);
 
-    /// How many messages could be delivered to this session now, if the broker can tell: neither
+    /// How many messages could be delivered to this session now, if the broker can tell yet: neither
     /// delayed ones nor those that another session holds or must get first. The watchdog renews a
     /// session that delivers nothing while this is above 0.
     ///

@@ -75,9 +75,16 @@ impl Health {
         is_down(&self.0.outages(), dependency)
     }
 
-    /// Waits until nothing is down but for this. Cancel safe.
-    pub(crate) async fn up_but_for(&self, dependency: Option<&str>) {
-        self.wait_for(|outages| !is_down(outages, dependency)).await;
+    /// Waits until nothing is down but for this, which may become another meanwhile. Cancel safe.
+    pub(crate) async fn up_but_for(&self, dependency: impl Fn() -> Option<Cow<'static, str>>) {
+        loop {
+            let changed = self.0.changed.notified();
+            let dependency = dependency();
+            if !self.is_down_but_for(dependency.as_deref()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     async fn wait_for(&self, condition: impl Fn(&Outages) -> bool) {
@@ -88,6 +95,11 @@ impl Health {
             }
             changed.await;
         }
+    }
+
+    /// Wakes those who wait for what they also judge by something else, which has changed.
+    pub(crate) fn wake(&self) {
+        self.0.tell();
     }
 
     pub(crate) fn outage(&self, what: impl Into<Cow<'static, str>>) -> Outage {

@@ -1,6 +1,6 @@
 //! Runs a message only if its record says so, and records what became of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use super::Decider;
 use crate::{
@@ -91,7 +91,8 @@ impl<M: 'static> Idempotency<M> {
         id: &RecordId,
     ) -> Result<Grant, Outcome> {
         let digest = Digest::of(delivery.original.as_ref());
-        let claim = Claim::new(id.clone(), digest, memory.lease, memory.retention);
+        let mut claim = Claim::new(id.clone(), digest, memory.lease, memory.retention);
+        claim.owner = *delivery.claims_as.get_or_insert(claim.owner);
         // The store itself: its `Arc` is a store too, whose calls would each be boxed once more.
         let store = &*memory.store;
         let mut rearmed = false;
@@ -99,7 +100,10 @@ impl<M: 'static> Idempotency<M> {
             let answer =
                 self.room.persist(delivery, Patience::WhileHeld, || store.claim(&claim)).await;
             match answer.map_err(|error| self.not_claimed(delivery, error))? {
-                Answer::Granted(grant) => return Ok(grant),
+                Answer::Granted(grant) => {
+                    delivery.claims_as = None;
+                    return Ok(grant);
+                }
                 Answer::Done => return Err(Outcome::Duplicate(Ended::Done)),
                 Answer::Busy(wait) => return Err(come_back(Cause::Busy, wait)),
                 Answer::NotYet(wait) => return Err(come_back(Cause::NotYet, wait)),
@@ -143,9 +147,12 @@ impl<M: 'static> Idempotency<M> {
             return self.committed(delivery, committed, outcome).await;
         }
         let outcome = match roll_back(delivery).await {
-            Err(error) if failed => {
+            Err(error)
+                if failed
+                    || matches!(outcome, Outcome::Release { cause: Cause::Unavailable(_), .. }) =>
+            {
                 tracing::debug!(%error, "an outage broke the attempt");
-                broken_by_outage()
+                self.broken_by_outage()
             }
             _ => outcome,
         };
@@ -180,6 +187,15 @@ impl<M: 'static> Idempotency<M> {
         }
     }
 
+    /// An outage of what holds the transaction: the attempt is made again here, in its turn as a probe. Where
+    /// the connection alone was lost nothing else is down, and without the breaker it would be made
+    /// again and again.
+    fn broken_by_outage(&self) -> Outcome {
+        const DEPENDENCY: Cow<'static, str> = Cow::Borrowed("transaction");
+        self.decider.breaker.unavailable(DEPENDENCY);
+        Outcome::Release { cause: Cause::Unavailable(DEPENDENCY), after: Some(Duration::ZERO) }
+    }
+
     /// What the end of a lent transaction makes of a success.
     async fn committed(
         &self,
@@ -199,7 +215,8 @@ impl<M: 'static> Idempotency<M> {
             // Whether it committed is not known. If it did not, the attempt is given back; if it
             // did, this is fenced, and the record says so to the next delivery.
             Err(StoreError::Unavailable(_)) => {
-                self.end(delivery, End::Release, broken_by_outage(), Cause::Unknown).await
+                let outcome = self.broken_by_outage();
+                self.end(delivery, End::Release, outcome, Cause::Unknown).await
             }
             Err(error) => {
                 let kind = match error {
@@ -230,10 +247,6 @@ async fn roll_back(delivery: &mut Delivery) -> Result<(), StoreError> {
         Some(transaction) => transaction.roll_back().await,
         None => Ok(()),
     }
-}
-
-fn broken_by_outage() -> Outcome {
-    Outcome::release(Cause::Unavailable("store".into()))
 }
 
 fn identify<M: 'static>(memory: &Memory<M>, delivery: &mut Delivery) -> Result<RecordId, Failure> {

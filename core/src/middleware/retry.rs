@@ -61,9 +61,9 @@ impl Retrying {
     async fn admit(&self, delivery: &mut Delivery) -> Result<Pass, Cancelled> {
         let health = self.room.health();
         loop {
-            let dependency = self.breaker.dependency();
-            if health.is_down_but_for(dependency.as_deref()) {
-                self.room.wait(delivery, health.up_but_for(dependency.as_deref())).await?;
+            if health.is_down_but_for(self.breaker.dependency().as_deref()) {
+                // The breaker may open meanwhile: one of those who wait must be its probe.
+                self.room.wait(delivery, health.up_but_for(|| self.breaker.dependency())).await?;
                 continue;
             }
             return match self.breaker.try_admit() {

@@ -11,6 +11,7 @@ use std::{
 
 use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
 use steadfast_mock::{FaultyStore, MockBroker};
+use tokio::sync::Semaphore;
 
 use crate::{
     picky::Picky,
@@ -90,6 +91,109 @@ async fn an_outage_that_breaks_a_transaction_uses_up_no_attempt() {
         let said = format!("{then:?}");
         assert_eq!(attempts_with_an_outage_in_the_first(then).await, ["1", "1"], "{said}");
     }
+}
+
+/// Those who wait for the store have seen no other outage; one of them must find out when that is over.
+#[tokio::test(start_paused = true)]
+async fn what_goes_down_while_others_wait_for_the_store_is_probed_by_them() {
+    let ids: Vec<String> = (0..12).map(|n| format!("m{n}")).collect();
+    let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let store = FaultyStore::new(MemoryStore::new());
+    let begun = Ledger::default();
+    let gates = Arc::new([Semaphore::new(0), Semaphore::new(0)]);
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let (gates, refused) = (Arc::clone(&gates), Arc::new(AtomicBool::new(false)));
+            move |order: Order, _| {
+                let (gates, refused) = (Arc::clone(&gates), Arc::clone(&refused));
+                async move {
+                    let gate = ["m0", "m1"].iter().position(|id| *id == order.id);
+                    let Some(gate) = gate else { return Ok(()) };
+                    gates[gate].acquire().await.map_err(HandlerError::transient)?.forget();
+                    let first = gate == 0 && !refused.swap(true, Ordering::Relaxed);
+                    let error = HandlerError::unavailable("payments", "refused");
+                    if first { Err(error) } else { Ok(()) }
+                }
+            }
+        },
+    };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id());
+    let built = stored.concurrency(2).max_in_flight(8).build(broker.clone());
+    let consumer = built.unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    begun.reaches(2).await;
+    store.take_down();
+    gates[1].add_permits(1);
+    down(&health, "store").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gates[0].add_permits(1);
+    down(&health, "payments").await;
+    store.bring_up();
+    gates[0].add_permits(100);
+    let minutes = tokio::time::timeout(OUTAGE, broker.settled(SOURCE));
+    minutes.await.unwrap_or_else(|_| panic!("it stands still: {:?}", health.reasons()));
+}
+
+/// Their failures look like an outage, and were one: nobody waits the minutes that others make way for.
+#[tokio::test(start_paused = true)]
+async fn many_transactions_that_one_outage_breaks_go_on_at_once() {
+    const AT_ONCE: usize = 40;
+    let ids: Vec<String> = (0..AT_ONCE).map(|n| format!("m{n}")).collect();
+    let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let store = FaultyStore::new(MemoryStore::new());
+    let (begun, gate) = (Ledger::default(), Arc::new(Semaphore::new(0)));
+    let is_down = Arc::new(AtomicBool::new(true));
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let (gate, is_down) = (Arc::clone(&gate), Arc::clone(&is_down));
+            move |_, attempt| {
+                assert_eq!(attempt, 1);
+                let (gate, is_down) = (Arc::clone(&gate), Arc::clone(&is_down));
+                async move {
+                    gate.acquire().await.map_err(HandlerError::transient)?.forget();
+                    let reset = failure("connection reset");
+                    if is_down.load(Ordering::Relaxed) { Err(reset) } else { Ok(()) }
+                }
+            }
+        },
+    };
+    let stored = consumer(handler).store(store.clone()).dedup_key(by_id()).transactional();
+    let consumer = stored.concurrency(AT_ONCE).build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    begun.reaches(AT_ONCE).await;
+    store.take_down();
+    gate.add_permits(AT_ONCE);
+    down(&health, "store").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    is_down.store(false, Ordering::Relaxed);
+    store.bring_up();
+    gate.add_permits(100 * AT_ONCE);
+    let soon = tokio::time::timeout(Duration::from_secs(120), broker.settled(SOURCE));
+    soon.await.unwrap_or_else(|_| panic!("they still wait: {:?}", health.reasons()));
+    broker.dead_letters(DEAD).expect_none();
+}
+
+/// The database is there, and ends this message's connection each time.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_again_and_again_makes_no_hot_loop() {
+    let broker = broker_with(&["a"]);
+    let store = Picky { loses_connections: true, ..Picky::default() };
+    let begun = Ledger::default();
+    let handler =
+        Record { begun: begun.clone(), then: |_, _| ready(Err::<(), _>(failure("lost"))) };
+    let stored = consumer(handler).store(store).dedup_key(by_id()).transactional();
+    let consumer = stored.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    down(&health, "transaction").await;
+    tokio::time::sleep(OUTAGE).await;
+    assert!((10..100).contains(&begun.count("a")), "{} attempts", begun.count("a"));
+    assert_eq!(health.reasons(), ["transaction"]);
+    broker.dead_letters(DEAD).expect_none();
 }
 
 /// Runs 200 messages through an outage of what the handler calls, and returns how many attempts

@@ -1,10 +1,10 @@
 //! A store of a user's own, around the one in memory, that refuses words or never answers.
 
-use std::{future::pending, time::Duration};
+use std::{any::Any, future::pending, time::Duration};
 
 use async_trait::async_trait;
 use steadfast::store::{
-    Answer, Claim, MemoryStore, Note, Record, RecordId, Store, StoreError, Token, Written,
+    Answer, Claim, Lent, MemoryStore, Note, Record, RecordId, Store, StoreError, Token, Written,
 };
 
 #[derive(Default)]
@@ -16,6 +16,26 @@ pub(crate) struct Picky {
     pub(crate) buries_after: Duration,
     /// Never answers to a claim.
     pub(crate) hangs: bool,
+    /// Lends transactions whose connection is lost when they are rolled back.
+    pub(crate) loses_connections: bool,
+}
+
+struct Lost(Box<dyn Lent>);
+
+#[async_trait]
+impl Lent for Lost {
+    async fn complete(self: Box<Self>) -> Result<Written, StoreError> {
+        self.0.complete().await
+    }
+
+    async fn roll_back(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.roll_back().await?;
+        Err(StoreError::unavailable("the connection was lost"))
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self.0.as_any_mut()
+    }
 }
 
 impl Picky {
@@ -29,6 +49,15 @@ impl Picky {
 
 #[async_trait]
 impl Store for Picky {
+    fn lends_transactions(&self) -> bool {
+        self.inner.lends_transactions()
+    }
+
+    fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
+        let lent = self.inner.lend(id, token)?;
+        Some(if self.loses_connections { Box::new(Lost(lent)) } else { lent })
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {
         if self.hangs {
             pending::<()>().await;

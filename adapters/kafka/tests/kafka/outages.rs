@@ -7,19 +7,42 @@ use std::{
 };
 
 use futures::future::join_all;
+use rdkafka::{
+    mocking::MockCluster,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 use steadfast::{
-    Consumer, DedupKey, HandlerError, Message, Shutdown, broker::Broker as _, handler_fn,
+    Consumer, DedupKey, HandlerError, Message, Shutdown,
+    broker::{Broker as _, Subscription},
+    handler_fn,
     store::MemoryStore,
 };
 use steadfast_test_servers::Kafka;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::support::{
-    admin, classic,
-    session::{until, until_is},
+    admin, classic, quick,
+    session::{PATIENCE, Session, until, until_is},
 };
 
 const MESSAGES: usize = 400;
+
+/// Brokers that answer, and a group that nobody can get into: not a consumer that is ready and receives
+/// nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_without_a_coordinator_is_an_outage() {
+    let cluster = MockCluster::new(1).expect("a cluster in this process");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 10_000];
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &refused);
+    let broker = quick(&cluster.bootstrap_servers());
+    let subscribing = broker.subscribe(&Subscription::new("orders", "billing"));
+    let refused = timeout(PATIENCE, subscribing).await.expect("it ends in time");
+    let words = refused.err().expect("nobody gets in").to_string();
+    assert!(words.contains("coordinator of the group `billing`"), "{words}");
+    cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
+    Session::open(&broker, "orders", "billing").await.close().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_broker_restarts_under_load() {

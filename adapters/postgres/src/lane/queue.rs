@@ -3,10 +3,14 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use steadfast::store::RecordId;
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{claims, wire::Row as _, writes};
 
@@ -15,6 +19,9 @@ const MOST: usize = 512;
 
 /// So many rows are worth a statement of their own, however many are under way.
 const ENOUGH: usize = 48;
+
+/// A statement that takes longer is not waited for: its lane may be silent.
+const SLOW: Duration = Duration::from_millis(100);
 
 pub(super) enum Call {
     Claim(claims::Asked),
@@ -45,25 +52,45 @@ struct Waiting {
 /// The calls of a kind.
 struct Kind<T> {
     ready: VecDeque<T>,
-    /// How many are in statements now.
-    under_way: usize,
+    /// Statements under way: since when, and with how many rows.
+    under_way: Vec<(Instant, usize)>,
 }
 
 impl<T> Kind<T> {
     fn new() -> Self {
-        Self { ready: VecDeque::new(), under_way: 0 }
+        Self { ready: VecDeque::new(), under_way: Vec::new() }
     }
 
     /// Whether what is ready is worth a statement. Under load it is not while many more are under way:
     /// the end of these is waited for, and what has come by then goes together.
     fn is_due(&self) -> bool {
-        !self.ready.is_empty() && self.ready.len() >= (self.under_way / 4).min(ENOUGH)
+        !self.ready.is_empty() && self.ready.len() >= (self.rows_under_way() / 4).min(ENOUGH)
     }
 
-    fn take(&mut self) -> Vec<T> {
+    fn rows_under_way(&self) -> usize {
+        self.quick().map(|(_, rows)| rows).sum()
+    }
+
+    fn quick(&self) -> impl Iterator<Item = &(Instant, usize)> {
+        self.under_way.iter().filter(|(since, _)| since.elapsed() < SLOW)
+    }
+
+    /// When the next statement under way turns out to be slow, if something waits for its end.
+    fn look_again(&self) -> Option<Instant> {
+        let first = self.quick().map(|(since, _)| *since).min();
+        first.filter(|_| !self.ready.is_empty()).map(|since| since + SLOW)
+    }
+
+    fn take(&mut self, now: Instant) -> Vec<T> {
         let rows: Vec<_> = self.ready.drain(..self.ready.len().min(MOST)).collect();
-        self.under_way += rows.len();
+        self.under_way.push((now, rows.len()));
         rows
+    }
+
+    fn end(&mut self, statement: (Instant, usize)) {
+        if let Some(index) = self.under_way.iter().position(|one| *one == statement) {
+            self.under_way.swap_remove(index);
+        }
     }
 }
 
@@ -105,18 +132,27 @@ impl Queue {
     pub(super) async fn next(self: &Arc<Self>) -> Option<(Rows, UnderWay)> {
         loop {
             let work = self.work.notified();
-            {
+            let look_again = {
                 let mut waiting = self.lock();
-                if let Some(rows) = waiting.take() {
+                let now = Instant::now();
+                if let Some(rows) = waiting.take(now) {
                     self.wake(&waiting);
                     let (ids, of_claims) = rows.ids();
-                    return Some((rows, UnderWay { queue: Arc::clone(self), ids, of_claims }));
+                    let queue = Arc::clone(self);
+                    return Some((rows, UnderWay { queue, since: now, ids, of_claims }));
                 }
                 if waiting.closed && waiting.behind.is_empty() {
                     return None;
                 }
+                waiting.look_again()
+            };
+            match look_again {
+                None => work.await,
+                Some(at) => tokio::select! {
+                    () = work => {}
+                    () = sleep_until(at) => {}
+                },
             }
-            work.await;
         }
     }
 
@@ -135,12 +171,12 @@ impl Queue {
         }
     }
 
-    fn end(&self, ids: &[RecordId], of_claims: bool) {
+    fn end(&self, since: Instant, ids: &[RecordId], of_claims: bool) {
         let mut waiting = self.lock();
         if of_claims {
-            waiting.claims.under_way -= ids.len();
+            waiting.claims.end((since, ids.len()));
         } else {
-            waiting.writes.under_way -= ids.len();
+            waiting.writes.end((since, ids.len()));
         }
         for id in ids {
             match waiting.behind.get_mut(id).map(VecDeque::pop_front) {
@@ -185,11 +221,15 @@ impl Waiting {
     }
 
     /// Writes first: leases are renewed and records ended before new work begins.
-    fn take(&mut self) -> Option<Rows> {
+    fn take(&mut self, now: Instant) -> Option<Rows> {
         if self.writes.is_due() {
-            return Some(Rows::Writes(self.writes.take()));
+            return Some(Rows::Writes(self.writes.take(now)));
         }
-        self.claims.is_due().then(|| Rows::Claims(self.claims.take()))
+        self.claims.is_due().then(|| Rows::Claims(self.claims.take(now)))
+    }
+
+    fn look_again(&self) -> Option<Instant> {
+        self.writes.look_again().into_iter().chain(self.claims.look_again()).min()
     }
 
     fn forget(&mut self) {
@@ -229,12 +269,62 @@ impl Rows {
 /// Its records are under way until this is dropped.
 pub(super) struct UnderWay {
     queue: Arc<Queue>,
+    since: Instant,
     ids: Vec<RecordId>,
     of_claims: bool,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.queue.end(&self.ids, self.of_claims);
+        self.queue.end(self.since, &self.ids, self.of_claims);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use steadfast::store::{Key, Owner, Scope, Token};
+
+    use super::*;
+    use crate::lane::{Ending, Write};
+
+    fn write(key: usize) -> Call {
+        let scope = Scope::new("test", "test", 0).expect("a scope");
+        let id = RecordId::new(scope, Key::new(key.to_string()).expect("a key"));
+        let token = Token::new(Owner::random(), 1);
+        Call::Write(writes::Asked::new(Write { id, token, ending: Ending::Complete }, None))
+    }
+
+    fn rows(next: Option<(Rows, UnderWay)>) -> (usize, UnderWay) {
+        match next {
+            Some((Rows::Writes(rows), under_way)) => (rows.len(), under_way),
+            _ => panic!("writes were asked for"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_waits_for_statements_that_are_quick_and_not_for_silent_ones() {
+        let queue = Arc::new(Queue::new(2));
+        (0..200).for_each(|key| queue.put(write(key)));
+        let (sent, silent) = rows(queue.next().await);
+        assert_eq!(sent, 200);
+        queue.put(write(200));
+        let began = Instant::now();
+        let (sent, quick) = rows(queue.next().await);
+        assert_eq!((sent, began.elapsed()), (1, SLOW));
+        drop(quick);
+        drop(silent);
+        // A quick one is waited for: what has come by its end goes together.
+        (0..200).for_each(|key| queue.put(write(key)));
+        let (_, quick) = rows(queue.next().await);
+        (200..210).for_each(|key| queue.put(write(key)));
+        let next = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { rows(queue.next().await).0 }
+        });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished());
+        let ended = Instant::now();
+        drop(quick);
+        assert_eq!((next.await.expect("rows"), ended.elapsed()), (10, Duration::ZERO));
     }
 }

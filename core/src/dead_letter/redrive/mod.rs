@@ -115,7 +115,8 @@ impl Redrive {
         self.go(stop, true).await
     }
 
-    /// Redrives until no letter has come for five seconds, or `stop` is ready.
+    /// Redrives until no letter has come for five seconds and none waits, or `stop` is ready. The first letter
+    /// is waited for up to a minute where the broker cannot tell whether there is one.
     ///
     /// # Errors
     /// See [`RedriveError`]. The report of what was done until then is lost, the letters are not.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Redrive, RedriveError, RedriveReport};
 use crate::{
@@ -11,6 +11,11 @@ use crate::{
     clock::{period, reach},
     headers,
 };
+
+/// How long the next letter is waited for at most, though there may be one.
+const LONGEST: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The letters of one run, from receipt to settlement.
 pub(super) struct Run<'a> {
@@ -23,6 +28,15 @@ pub(super) struct Run<'a> {
     /// The letters that have come, so that one that comes again is not counted again.
     seen: HashSet<String>,
     kept: Kept,
+}
+
+/// Whether letters wait, or the broker cannot tell and none has come yet: a group may let nobody in until a
+/// member that was killed is missed.
+async fn may_bring_more(source: &dyn Source, patience: Duration, seen: usize) -> bool {
+    match timeout(patience, source.backlog()).await {
+        Ok(Ok(Some(waiting))) => waiting > 0,
+        _ => seen == 0,
+    }
 }
 
 /// Letters that stay: held to the end, so that the broker does not hand them out again meanwhile.
@@ -62,17 +76,22 @@ impl<'a> Run<'a> {
             tokio::time::interval(period(Duration::from_secs(1) / self.redrive.per_second));
         let mut ended = false;
         let mut quiet_since = Instant::now();
+        let mut enough = quiet_since + self.redrive.idle;
         while !ended && report.seen() < self.redrive.most {
             let source = Arc::clone(&self.source);
             let mut receiving = source.receive(Demand::new(1, usize::MAX));
             let received = loop {
-                let enough = quiet_since + self.redrive.idle;
                 let hold_is_due = self.hold_is_due();
                 tokio::select! {
                     biased;
                     received = &mut receiving => break received,
                     () = stop.as_mut(), if !ended => {}
-                    () = tokio::time::sleep_until(enough), if !ended => {}
+                    () = tokio::time::sleep_until(enough), if !ended => {
+                        if quiet_since.elapsed() < LONGEST && may_bring_more(&*source, self.redrive.idle, report.seen()).await {
+                            enough = Instant::now() + self.redrive.idle;
+                            continue;
+                        }
+                    }
                     () = reach(hold_is_due) => {
                         self.hold().await;
                         continue;
@@ -81,8 +100,15 @@ impl<'a> Run<'a> {
                 ended = true;
                 source.stop().await;
             };
+            let received = received.map_err(RedriveError::Source)?;
+            if received.is_empty() {
+                // "Nothing yet" may be answered at once.
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             quiet_since = Instant::now();
-            for letter in received.map_err(RedriveError::Source)? {
+            enough = quiet_since + self.redrive.idle;
+            for letter in received {
                 if !self.seen.insert(name(&letter)) {
                     self.kept.deliveries.push(letter);
                     continue;

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::{Instant, sleep};
+
 use crate::broker::{
     BrokerHarness, NotProved, Proof, Session, Topic,
     session::{next_of, text_of},
     verdict::needs,
-    wait::{until_some, within},
+    wait::{BETWEEN_QUESTIONS, until_some, within},
 };
 
 pub async fn what_waits_to_be_received_is_the_backlog(harness: &dyn BrokerHarness) -> Proof {
@@ -73,7 +75,15 @@ async fn comes_to(session: &Session<'_>, expected: std::ops::RangeInclusive<u64>
 }
 
 async fn counts(session: &Session<'_>) -> Result<(), NotProved> {
-    let asking = session.source.backlog();
-    let told = within(session.topic.patience(), "the backlog", asking).await;
-    needs(told.expect("the broker is there").is_some(), "the source does not tell its backlog")
+    // It may be unable to tell yet.
+    let deadline = Instant::now() + session.topic.delay() * 8;
+    loop {
+        let asking = session.source.backlog();
+        let told = within(session.topic.patience(), "the backlog", asking).await;
+        let tells = told.expect("the broker is there").is_some();
+        if tells || Instant::now() > deadline {
+            return needs(tells, "the source does not tell its backlog");
+        }
+        sleep(BETWEEN_QUESTIONS).await;
+    }
 }
