@@ -9,8 +9,11 @@ use steadfast::{
 use steadfast_mock::{Call, FaultyStore, MockBroker, Point, StorePoint};
 use tokio::sync::Notify;
 
-use crate::support::{
-    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
+use crate::{
+    picky::Picky,
+    support::{
+        DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure, order,
+    },
 };
 
 fn done(begun: &Ledger) -> impl Handler<Message = Order> + use<> {
@@ -31,6 +34,24 @@ async fn duplicates_run_once_whatever_the_broker_does() {
     let _running = broker.start(stored.build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
     assert_eq!((begun.count("a"), begun.count("b")), (1, 1));
+}
+
+/// A claim is sent again while its first statement still commits, finds the record held, and it is its own.
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_record_without_knowing_it_waits_for_no_lease_and_loses_no_attempt() {
+    let broker = broker_with(&["a"]);
+    let store = Picky { hides_a_grant: true.into(), ..Picky::default() };
+    let attempts = Ledger::default();
+    let then = {
+        let attempts = attempts.clone();
+        move |_, attempt: u32| std::future::ready(attempts.done(attempt))
+    };
+    let handler = Record { begun: Ledger::default(), then };
+    let stored = consumer(handler).store(store).dedup_key(by_id());
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
+    let soon = tokio::time::timeout(Duration::from_secs(5), broker.settled(SOURCE));
+    soon.await.expect("a lease takes longer");
+    assert_eq!(attempts.entries(), ["1"]);
 }
 
 #[tokio::test(start_paused = true)]

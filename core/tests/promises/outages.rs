@@ -11,7 +11,7 @@ use std::{
 
 use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
 use steadfast_mock::{FaultyStore, MockBroker};
-use tokio::sync::Semaphore;
+use tokio::sync::{Barrier, Semaphore};
 
 use crate::{
     picky::Picky,
@@ -142,36 +142,30 @@ async fn many_transactions_that_one_outage_breaks_go_on_at_once() {
     const AT_ONCE: usize = 40;
     let ids: Vec<String> = (0..AT_ONCE).map(|n| format!("m{n}")).collect();
     let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-    let store = FaultyStore::new(MemoryStore::new());
-    let (begun, gate) = (Ledger::default(), Arc::new(Semaphore::new(0)));
-    let is_down = Arc::new(AtomicBool::new(true));
+    let (begun, all_begun) = (Ledger::default(), Arc::new(Barrier::new(AT_ONCE)));
     let handler = Record {
         begun: begun.clone(),
         then: {
-            let (gate, is_down) = (Arc::clone(&gate), Arc::clone(&is_down));
-            move |_, attempt| {
-                assert_eq!(attempt, 1);
-                let (gate, is_down) = (Arc::clone(&gate), Arc::clone(&is_down));
+            let begun = begun.clone();
+            move |order: Order, attempt| {
+                assert_eq!(attempt, 1, "it is nobody's failure");
+                let first = begun.count(&order.id) == 1;
+                let all_begun = Arc::clone(&all_begun);
                 async move {
-                    gate.acquire().await.map_err(HandlerError::transient)?.forget();
-                    let reset = failure("connection reset");
-                    if is_down.load(Ordering::Relaxed) { Err(reset) } else { Ok(()) }
+                    if first {
+                        all_begun.wait().await;
+                        return Err(failure("connection reset"));
+                    }
+                    Ok(())
                 }
             }
         },
     };
-    let stored = consumer(handler).store(store.clone()).dedup_key(by_id()).transactional();
+    let store = Picky { loses_connections: true, ..Picky::default() };
+    let stored = consumer(handler).store(store).dedup_key(by_id()).transactional();
     let consumer = stored.concurrency(AT_ONCE).build(broker.clone()).unwrap();
     let health = consumer.health();
     let _running = broker.start(consumer);
-    begun.reaches(AT_ONCE).await;
-    store.take_down();
-    gate.add_permits(AT_ONCE);
-    down(&health, "store").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    is_down.store(false, Ordering::Relaxed);
-    store.bring_up();
-    gate.add_permits(100 * AT_ONCE);
     let soon = tokio::time::timeout(Duration::from_secs(120), broker.settled(SOURCE));
     soon.await.unwrap_or_else(|_| panic!("they still wait: {:?}", health.reasons()));
     broker.dead_letters(DEAD).expect_none();

@@ -1,6 +1,11 @@
 //! A store of a user's own, around the one in memory, that refuses words or never answers.
 
-use std::{any::Any, future::pending, time::Duration};
+use std::{
+    any::Any,
+    future::pending,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use steadfast::store::{
@@ -16,6 +21,8 @@ pub(crate) struct Picky {
     pub(crate) buries_after: Duration,
     /// Never answers to a claim.
     pub(crate) hangs: bool,
+    /// Answers the next claim as one whose record another statement still holds, though it is granted.
+    pub(crate) hides_a_grant: AtomicBool,
     /// Lends transactions whose connection is lost when they are rolled back.
     pub(crate) loses_connections: bool,
 }
@@ -30,6 +37,8 @@ impl Lent for Lost {
 
     async fn roll_back(self: Box<Self>) -> Result<(), StoreError> {
         self.0.roll_back().await?;
+        // Long enough for others to fail meanwhile.
+        tokio::time::sleep(Duration::from_millis(10)).await;
         Err(StoreError::unavailable("the connection was lost"))
     }
 
@@ -62,7 +71,11 @@ impl Store for Picky {
         if self.hangs {
             pending::<()>().await;
         }
-        self.inner.claim(claim).await
+        let answer = self.inner.claim(claim).await;
+        match self.hides_a_grant.swap(false, Ordering::Relaxed) {
+            true => Ok(Answer::Busy(Duration::from_millis(100))),
+            false => answer,
+        }
     }
 
     async fn extend(
