@@ -36,8 +36,9 @@ async fn a_group_without_a_coordinator_is_an_outage() {
     let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 10_000];
     cluster.request_errors(RDKafkaApiKey::FindCoordinator, &refused);
     let broker = quick(&cluster.bootstrap_servers());
-    let subscribing = broker.subscribe(&Subscription::new("orders", "billing"));
-    let refused = timeout(PATIENCE, subscribing).await.expect("it ends in time");
+    let subscription = Subscription::new("orders", "billing");
+    let refused =
+        timeout(PATIENCE, broker.subscribe(&subscription)).await.expect("it ends in time");
     let words = refused.err().expect("nobody gets in").to_string();
     assert!(words.contains("coordinator of the group `billing`"), "{words}");
     cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
