@@ -33,14 +33,18 @@ pub async fn nothing_is_lost_and_nothing_done_twice_over_many_deaths(
     for text in &texts {
         stage.topic.publish(text).await;
     }
+    // A message may be at work at each death.
+    let member = |name, script| {
+        let policy = stage.consumer(name, script).retry(stage.retry().max_attempts(12));
+        mortal(&stage, policy)
+    };
     for death in 1..=3 {
-        let policy = stage.consumer("one", slow(&stage)).concurrency(2);
-        let member = stage.start(mortal(&stage, policy));
+        let member = stage.start(member("one", slow(&stage)).concurrency(2));
         let enough = |ledger: &Ledger| ledger.succeeded().len() >= death * 5;
         stage.until("some more are done", enough).await;
         member.kill().await;
     }
-    let last = stage.start(mortal(&stage, stage.consumer("last", succeed())));
+    let last = stage.start(member("last", succeed()));
     stage.until_succeeded(&texts).await;
     last.stop().await;
     let mut succeeded = stage.ledger.succeeded();
