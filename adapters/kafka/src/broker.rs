@@ -50,6 +50,8 @@ impl KafkaBroker {
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.client.push((name.into(), value.into()));
+        // They may be other credentials.
+        self.config.was_let_in = Arc::default();
         self
     }
 
@@ -115,7 +117,7 @@ impl KafkaBroker {
         self
     }
 
-    /// How long publishing a dead letter or a copy may take. At most 25 seconds; 10
+    /// How long publishing a dead letter or a copy may take. At most 14 seconds; 10
     /// without this setting.
     #[must_use]
     pub fn publish_timeout(mut self, timeout: Duration) -> Self {

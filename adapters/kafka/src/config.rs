@@ -106,7 +106,7 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_millis(300_000);
 const LARGEST_BATCH: usize = 1_000_000;
 
 /// The deadline of a consumer for one publication is 30 s.
-const LONGEST_PUBLISH: Duration = Duration::from_secs(25);
+const LONGEST_PUBLISH: Duration = Duration::from_secs(14);
 
 /// Room for what a record needs beside payload, key and headers: lengths and offsets.
 const RECORD_OVERHEAD: usize = 48_000;
@@ -146,8 +146,8 @@ impl Config {
         }
         if self.publish_timeout > LONGEST_PUBLISH {
             return refuse(format!(
-                "`publish_timeout` is {:?}, and must be at most {LONGEST_PUBLISH:?}: after 30s a consumer \
-                 publishes again, and what is still on its way would be there twice",
+                "`publish_timeout` is {:?}, and must be at most {LONGEST_PUBLISH:?}: a message waits for room and \
+                 is then on its way, each so long, and after 30s a consumer publishes again what may still arrive",
                 self.publish_timeout
             ));
         }

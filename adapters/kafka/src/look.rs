@@ -6,6 +6,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use rdkafka::{
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode as Code},
 };
@@ -14,7 +15,7 @@ use steadfast::broker::BrokerError;
 use crate::{
     client_log::Logged,
     config::Config,
-    error::{of_session, of_session_again},
+    error::{is_of_coordinator, of_session, of_session_again},
 };
 
 /// Longest time for one question.
@@ -25,6 +26,28 @@ pub(crate) async fn partitions(config: &Config, topic: &str) -> Result<u32, Brok
     let (config, topic) = (config.clone(), topic.to_owned());
     let looking = tokio::task::spawn_blocking(move || look(&config, &topic));
     looking.await.map_err(BrokerError::unavailable)?
+}
+
+/// Whether the coordinator of a group answers within this time. A member could not ask: its question would wait
+/// behind its own request to join, which is answered when all have come.
+pub(crate) fn coordinator(
+    config: &Config,
+    group: &str,
+    topic: &str,
+    limit: Duration,
+) -> Result<(), BrokerError> {
+    let mut settings = config.base();
+    settings.set("group.id", group);
+    let client: BaseConsumer<Logged> = config.create(&settings, Logged)?;
+    let mut one = TopicPartitionList::new();
+    one.add_partition(topic, 0);
+    match client.committed_offsets(one, limit) {
+        Err(error) if is_of_coordinator(&error) => Err(BrokerError::unavailable(format!(
+            "the coordinator of the group `{group}` is away: {error}"
+        ))),
+        // Whatever it says, it is there.
+        _ => Ok(()),
+    }
 }
 
 /// A broker may be the last to hear of a new topic, so it is asked again before the answer is no.

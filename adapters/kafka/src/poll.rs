@@ -9,7 +9,6 @@ use std::{
 };
 
 use rdkafka::{
-    TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::Message as _,
@@ -19,7 +18,8 @@ use steadfast::broker::{BrokerError, Subscription};
 use crate::{
     config::Config,
     convert::Record,
-    error::{is_of_coordinator, of_session, of_session_again},
+    error::{of_session, of_session_again},
+    look,
     rebalance::Membership,
     state::{Shared, State},
 };
@@ -59,12 +59,12 @@ pub(crate) fn start(
     let tiers = shared.tiers.iter().map(|tier| tier.topic.as_str());
     let topics: Vec<&str> = std::iter::once(shared.source.as_str()).chain(tiers).collect();
     member.subscribe(&topics).map_err(of_session)?;
-    let commit_interval = config.commit_interval;
+    let config = config.clone();
     let thread = thread::Builder::new().name("steadfast-kafka".into());
     let joined = Arc::clone(&shared);
     let run = move || {
         let _closed = Closed(Arc::clone(&shared));
-        poll(member, &shared, commit_interval);
+        poll(member, &shared, &config);
     };
     thread.spawn(run).map_err(BrokerError::unavailable)?;
     joined.wait_until_joined(JOIN + 2 * PROBE);
@@ -72,7 +72,7 @@ pub(crate) fn start(
     state.error()
 }
 
-fn poll(member: Member, shared: &Shared, commit_interval: Duration) {
+fn poll(member: Member, shared: &Shared, config: &Config) {
     let mut last_commit = Instant::now();
     let mut probe: Option<JoinHandle<()>> = None;
     let mut inside = Instant::now();
@@ -94,13 +94,13 @@ fn poll(member: Member, shared: &Shared, commit_interval: Duration) {
         if probe.as_ref().is_none_or(JoinHandle::is_finished) {
             probe = if inside.elapsed() > JOIN {
                 inside = Instant::now();
-                ask_coordinator(&member)
+                ask_coordinator(config, &member)
             } else {
                 probe_if_needed(&member, shared)
             };
         }
         // While it is not known whether the broker is there, a commit would only wait for it.
-        if probe.is_none() && last_commit.elapsed() >= commit_interval {
+        if probe.is_none() && last_commit.elapsed() >= config.commit_interval {
             member.context().begin_commit(None);
             last_commit = Instant::now();
         }
@@ -170,20 +170,11 @@ fn probe_if_needed(member: &Member, shared: &Shared) -> Option<JoinHandle<()>> {
 
 /// Asks the coordinator of a group that lets nobody in. The client says nothing of one that cannot be found, and
 /// the member would wait for ever, and be ready.
-fn ask_coordinator(member: &Member) -> Option<JoinHandle<()>> {
-    let member = Arc::clone(member);
-    let look = move || {
-        let shared = &member.context().shared;
-        let mut one = TopicPartitionList::new();
-        one.add_partition(&shared.source, 0);
-        match member.committed_offsets(one, PROBE) {
-            Err(error) if is_of_coordinator(&error) => {
-                let group = &shared.group;
-                let words = format!("the coordinator of the group `{group}` is away: {error}");
-                shared.end(BrokerError::unavailable(words));
-            }
-            _ => shared.update(|state| state.coordinated = true),
-        }
+fn ask_coordinator(config: &Config, member: &Member) -> Option<JoinHandle<()>> {
+    let (config, shared) = (config.clone(), Arc::clone(&member.context().shared));
+    let look = move || match look::coordinator(&config, &shared.group, &shared.source, PROBE) {
+        Ok(()) => shared.update(|state| state.coordinated = true),
+        Err(error) => shared.end(error),
     };
     thread::Builder::new().name("steadfast-kafka-coordinator".into()).spawn(look).ok()
 }

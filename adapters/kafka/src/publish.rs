@@ -94,7 +94,11 @@ impl Publish for KafkaPublisher {
         let mut record = to_record(destination, message);
         record.partition = self.choose(destination, message).await?;
         // Confirmed or given up within the producer's own deadline; a full queue waits as long.
-        match self.producer().send(record, self.0.config.publish_timeout).await {
+        let producer = self.producer();
+        let sent = producer.send(record, self.0.config.publish_timeout).await;
+        // The last of a producer that is renewed is not to end here.
+        drop(producer);
+        match sent {
             Ok(_) => Ok(()),
             Err((error, _)) => {
                 match error.rdkafka_error_code() {

@@ -146,6 +146,7 @@ impl Shared {
         match error.rdkafka_error_code() {
             // Another broker may be there, or this one again: the probe finds out.
             _ if !fatal && is_of_credentials(&error) => {
+                tracing::error!(%error, "a broker refuses the credentials, or has cut a connection");
                 self.unreachable.store(true, Ordering::Relaxed);
             }
             _ if fatal || is_permanent(&error) => self.end(of_session(error)),

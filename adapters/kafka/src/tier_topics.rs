@@ -115,6 +115,7 @@ async fn create(admin: &Admin, partitions: u32, missing: &[&Tier]) -> Result<(),
                     Code::TopicAuthorizationFailed
                     | Code::ClusterAuthorizationFailed
                     | Code::PolicyViolation
+                    | Code::UnsupportedVersion
                     | Code::InvalidTopic
                     | Code::InvalidConfig => BrokerError::Misconfigured(words),
                     // As while brokers come up one after the other.

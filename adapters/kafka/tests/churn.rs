@@ -223,7 +223,7 @@ async fn finish(
 }
 
 async fn publish(broker: &KafkaBroker, source: &str, messages: u32) {
-    let broker = broker.clone().publish_timeout(Duration::from_secs(25));
+    let broker = broker.clone().publish_timeout(Duration::from_secs(14));
     let publisher = broker.publisher().await.expect("a publisher");
     for start in (0..messages).step_by(1000) {
         let some = (start..messages.min(start + 1000)).map(|number| {

@@ -98,11 +98,11 @@ async fn connections_that_fell_silent_at_rest_are_replaced() {
         lent.roll_back().await.expect("it is rolled back");
     }
     let rested = timeout(Duration::from_secs(60), async {
-        let all = "select count(*) = $2 from pg_stat_activity
-                   where pid = any($1) and state_change < now() - interval '6 seconds'";
+        let all = "select not exists (
+                       select from pg_stat_activity
+                       where pid = any($1) and state_change > now() - interval '6 seconds')";
         while !sqlx::query_scalar::<_, bool>(all)
             .bind(&pids)
-            .bind(4_i64)
             .fetch_one(scratch.pool())
             .await
             .expect("the server answers")

@@ -54,8 +54,8 @@ impl Health {
         self.0.outages().is_empty()
     }
 
-    /// What is down: `broker`, `store`, `dead letters`, a dependency as the handler named it, or
-    /// `stopped` when the consumer has ended.
+    /// What is down: `broker`, `store`, `dead letters`, a dependency as the handler named it, `failure ratio`
+    /// where one is inferred, `transaction` where lent ones are lost, or `stopped` when the consumer has ended.
     pub fn reasons(&self) -> Vec<String> {
         self.0.outages().keys().map(|what| what.to_string()).collect()
     }

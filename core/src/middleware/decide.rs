@@ -21,7 +21,10 @@ impl Middleware for Decide {
         match next.run(delivery).await {
             Outcome::Failed(failure) => self.decider.decide(delivery, failure),
             outcome @ Outcome::Done => {
-                self.decider.breaker.succeeded();
+                // A transaction has still to be committed.
+                if delivery.transaction.is_none() {
+                    self.decider.breaker.succeeded();
+                }
                 outcome
             }
             outcome => outcome,

@@ -152,7 +152,11 @@ impl<M: 'static> Idempotency<M> {
                     || matches!(outcome, Outcome::Release { cause: Cause::Unavailable(_), .. }) =>
             {
                 tracing::debug!(%error, "an outage broke the attempt");
-                self.broken_by_outage()
+                // One that was open has counted the failure.
+                if self.decider.breaker.dependency().is_none() {
+                    self.decider.breaker.unavailable(TRANSACTION);
+                }
+                broken_by_outage()
             }
             _ => outcome,
         };
@@ -187,15 +191,6 @@ impl<M: 'static> Idempotency<M> {
         }
     }
 
-    /// An outage of what holds the transaction: the attempt is made again here, in its turn as a probe. Where
-    /// the connection alone was lost nothing else is down, and without the breaker it would be made
-    /// again and again.
-    fn broken_by_outage(&self) -> Outcome {
-        const DEPENDENCY: Cow<'static, str> = Cow::Borrowed("transaction");
-        self.decider.breaker.unavailable(DEPENDENCY);
-        Outcome::Release { cause: Cause::Unavailable(DEPENDENCY), after: Some(Duration::ZERO) }
-    }
-
     /// What the end of a lent transaction makes of a success.
     async fn committed(
         &self,
@@ -205,17 +200,20 @@ impl<M: 'static> Idempotency<M> {
     ) -> Outcome {
         match committed {
             Ok(Written::Applied) => {
+                self.decider.breaker.succeeded();
                 delivery.held = None;
                 outcome
             }
             Ok(Written::Fenced) => {
+                self.decider.breaker.succeeded();
                 delivery.held = None;
                 Outcome::release(Cancelled::LeaseLost.into())
             }
             // Whether it committed is not known. If it did not, the attempt is given back; if it
             // did, this is fenced, and the record says so to the next delivery.
             Err(StoreError::Unavailable(_)) => {
-                let outcome = self.broken_by_outage();
+                self.decider.breaker.unavailable(TRANSACTION);
+                let outcome = broken_by_outage();
                 self.end(delivery, End::Release, outcome, Cause::Unknown).await
             }
             Err(error) => {
@@ -247,6 +245,15 @@ async fn roll_back(delivery: &mut Delivery) -> Result<(), StoreError> {
         Some(transaction) => transaction.roll_back().await,
         None => Ok(()),
     }
+}
+
+/// What is down when a transaction is lost. Where its connection alone was, nothing else would be, and without the
+/// breaker the attempt would be made again and again.
+const TRANSACTION: Cow<'static, str> = Cow::Borrowed("transaction");
+
+/// The attempt is made again here, in its turn as a probe.
+fn broken_by_outage() -> Outcome {
+    Outcome::Release { cause: Cause::Unavailable(TRANSACTION), after: Some(Duration::ZERO) }
 }
 
 fn identify<M: 'static>(memory: &Memory<M>, delivery: &mut Delivery) -> Result<RecordId, Failure> {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use steadfast::store::{State, Store as _};
 use steadfast_postgres::{Config, testing::Scratch};
@@ -249,7 +249,10 @@ impl Stage<'_, '_> {
                 Blow::Rebalance(joins, dies) => {
                     self.kill_and_rise(joins)?;
                     // It may be over before it is seen.
+                    let mut tries = 1;
                     while !feed::waits_for_rebalance(&self.outcome.plan)? {
+                        tries += 1;
+                        ensure!(tries <= 3, "no rebalance is seen");
                         self.kill_and_rise(joins)?;
                     }
                     self.kill_and_rise(dies)?;

@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
 use steadfast::{
     Cancelled, Consumer, HandlerError, Message, RunError, Shutdown,
-    broker::{Broker as _, SettleError},
+    broker::{Broker as _, SettleError, Subscription},
     handler_fn,
 };
 use steadfast_kafka::{GroupProtocol, KafkaBroker, Partitioner};
@@ -92,6 +96,30 @@ async fn an_eager_member_in_a_cooperative_group_ends_with_words() {
     assert!(words.contains("group_protocol"), "{words}");
     shutdown.trigger();
     first.await.expect("it does not panic").expect("the other goes on");
+}
+
+/// A group that waits for a member that hangs lets nobody in until it is missed. That is no outage.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_the_group_waits_for_another_gets_in_later() {
+    let (servers, topic) = fresh_topic("busy-group", 1).await;
+    let group = unique("group");
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", &servers).set("group.id", &group);
+    settings.set("session.timeout.ms", "20000").set("max.poll.interval.ms", "20000");
+    settings.set("partition.assignment.strategy", "cooperative-sticky");
+    let hangs: BaseConsumer = settings.create().expect("a client");
+    hangs.subscribe(&[&topic]).expect("it subscribes");
+    until("it to have the partition", async || {
+        tokio::task::block_in_place(|| hangs.poll(Duration::from_millis(100)));
+        hangs.assignment().is_ok_and(|assigned| assigned.count() == 1)
+    })
+    .await;
+    let broker = classic(&servers);
+    let subscription = Subscription::new(&topic, &group);
+    let subscribed = timeout(PATIENCE, broker.subscribe(&subscription)).await.expect("in time");
+    let source = subscribed.expect("the coordinator is there");
+    until_is(1, async || partitions(&broker).len()).await;
+    source.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,8 @@ struct Waiting {
     claims: Kind<claims::Asked>,
     writes: Kind<writes::Asked>,
     lanes: usize,
+    /// Lanes that look again by themselves.
+    timed: usize,
     closed: bool,
 }
 
@@ -101,6 +103,7 @@ impl Queue {
             claims: Kind::new(),
             writes: Kind::new(),
             lanes,
+            timed: 0,
             closed: false,
         };
         Self { waiting: Mutex::new(waiting), work: Notify::new() }
@@ -130,10 +133,12 @@ impl Queue {
     /// What is to be sent next, and what must be dropped after it was; none when nothing will come any
     /// more.
     pub(super) async fn next(self: &Arc<Self>) -> Option<(Rows, UnderWay)> {
+        let mut timed = 0;
         loop {
             let work = self.work.notified();
             let look_again = {
                 let mut waiting = self.lock();
+                waiting.timed -= std::mem::take(&mut timed);
                 let now = Instant::now();
                 if let Some(rows) = waiting.take(now) {
                     self.wake(&waiting);
@@ -144,7 +149,10 @@ impl Queue {
                 if waiting.closed && waiting.behind.is_empty() {
                     return None;
                 }
-                waiting.look_again()
+                let look_again = waiting.look_again();
+                timed = usize::from(look_again.is_some());
+                waiting.timed += timed;
+                look_again
             };
             match look_again {
                 None => work.await,
@@ -193,7 +201,8 @@ impl Queue {
     }
 
     fn wake(&self, waiting: &Waiting) {
-        if waiting.claims.is_due() || waiting.writes.is_due() {
+        let waits_unwatched = waiting.timed == 0 && waiting.look_again().is_some();
+        if waiting.claims.is_due() || waiting.writes.is_due() || waits_unwatched {
             // In turns, so that no lane's connection is left alone until a firewall forgets it.
             self.work.notify_one();
         }
@@ -307,9 +316,15 @@ mod tests {
         (0..200).for_each(|key| queue.put(write(key)));
         let (sent, silent) = rows(queue.next().await);
         assert_eq!(sent, 200);
-        queue.put(write(200));
+        // The other lane is idle when it comes.
+        let idle = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { rows(queue.next().await) }
+        });
+        tokio::task::yield_now().await;
         let began = Instant::now();
-        let (sent, quick) = rows(queue.next().await);
+        queue.put(write(200));
+        let (sent, quick) = idle.await.expect("rows");
         assert_eq!((sent, began.elapsed()), (1, SLOW));
         drop(quick);
         drop(silent);

@@ -102,8 +102,12 @@ impl<'a> Run<'a> {
             };
             let received = received.map_err(RedriveError::Source)?;
             if received.is_empty() {
-                // "Nothing yet" may be answered at once.
-                tokio::time::sleep(PAUSE).await;
+                // "Nothing yet" may be answered at once, again and again.
+                tokio::select! {
+                    biased;
+                    () = stop.as_mut(), if !ended => ended = true,
+                    () = tokio::time::sleep(PAUSE) => ended |= quiet_since.elapsed() > LONGEST,
+                }
                 continue;
             }
             quiet_since = Instant::now();
