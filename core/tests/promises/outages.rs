@@ -174,11 +174,23 @@ async fn many_transactions_that_one_outage_breaks_go_on_at_once() {
 /// The database is there, and ends this message's connection each time.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_lost_again_and_again_makes_no_hot_loop() {
+    let lost = || Err(failure("lost"));
+    loses_it_each_time(Picky { loses_connections: true, ..Picky::default() }, lost).await;
+}
+
+/// A handler that succeeds is no sign that it is back.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_at_each_commit_makes_no_hot_loop() {
+    loses_it_each_time(Picky { loses_commits: true, ..Picky::default() }, || Ok(())).await;
+}
+
+async fn loses_it_each_time(
+    store: Picky,
+    then: impl Fn() -> Result<(), HandlerError> + Send + Sync + 'static,
+) {
     let broker = broker_with(&["a"]);
-    let store = Picky { loses_connections: true, ..Picky::default() };
     let begun = Ledger::default();
-    let handler =
-        Record { begun: begun.clone(), then: |_, _| ready(Err::<(), _>(failure("lost"))) };
+    let handler = Record { begun: begun.clone(), then: move |_, _| ready(then()) };
     let stored = consumer(handler).store(store).dedup_key(by_id()).transactional();
     let consumer = stored.build(broker.clone()).unwrap();
     let health = consumer.health();

@@ -25,14 +25,20 @@ pub(crate) struct Picky {
     pub(crate) hides_a_grant: AtomicBool,
     /// Lends transactions whose connection is lost when they are rolled back.
     pub(crate) loses_connections: bool,
+    /// The same, also when they are committed.
+    pub(crate) loses_commits: bool,
 }
 
-struct Lost(Box<dyn Lent>);
+/// Its connection is lost at a rollback, and at a commit if it says so.
+struct Lost(Box<dyn Lent>, bool);
 
 #[async_trait]
 impl Lent for Lost {
     async fn complete(self: Box<Self>) -> Result<Written, StoreError> {
-        self.0.complete().await
+        match self.1 {
+            true => self.roll_back().await.map(|()| Written::Fenced),
+            false => self.0.complete().await,
+        }
     }
 
     async fn roll_back(self: Box<Self>) -> Result<(), StoreError> {
@@ -64,7 +70,8 @@ impl Store for Picky {
 
     fn lend(&self, id: &RecordId, token: &Token) -> Option<Box<dyn Lent>> {
         let lent = self.inner.lend(id, token)?;
-        Some(if self.loses_connections { Box::new(Lost(lent)) } else { lent })
+        let lost = self.loses_connections || self.loses_commits;
+        Some(if lost { Box::new(Lost(lent, self.loses_commits)) } else { lent })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Answer, StoreError> {

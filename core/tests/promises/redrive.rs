@@ -9,20 +9,16 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use steadfast::{
-    Delivery, HandlerError, Message, Reason, Receipt, Redrive, RedriveError, Story,
-    broker::{
-        Broker, BrokerError, Capabilities, Demand, Publish, Settle, SettleError, Source,
-        Subscription,
-    },
+    HandlerError, Message, Reason, Redrive, RedriveError, Story,
     store::{MemoryStore, State, Store},
 };
 use steadfast_mock::{MockBroker, Point, Running};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::{
     picky::Picky,
+    slow::Slow,
     support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer},
 };
 
@@ -111,65 +107,13 @@ async fn a_redrive_that_dies_anywhere_can_be_run_again_and_runs_nothing_twice() 
     }
 }
 
-/// A broker whose groups let nobody in for a while, as Kafka's do while they miss a member that was killed.
-struct Slow(MockBroker);
-
-struct SlowSource(Arc<dyn Source>, Instant);
-
-const SLOW: Duration = Duration::from_secs(45);
-
-#[async_trait]
-impl Broker for Slow {
-    fn system(&self) -> &'static str {
-        self.0.system()
-    }
-
-    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
-        let source = self.0.subscribe(subscription).await?;
-        Ok(Arc::new(SlowSource(source, Instant::now() + SLOW)))
-    }
-
-    async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
-        self.0.publisher().await
-    }
-}
-
-#[async_trait]
-impl Source for SlowSource {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    async fn receive(&self, demand: Demand) -> Result<Vec<Delivery>, BrokerError> {
-        sleep_until(self.1).await;
-        self.0.receive(demand).await
-    }
-
-    async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
-        self.0.settle(batch).await
-    }
-
-    async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>> {
-        self.0.extend(receipts).await
-    }
-
-    async fn stop(&self) {
-        self.0.stop().await;
-    }
-
-    async fn close(&self) {
-        self.0.close().await;
-    }
-
-    async fn backlog(&self) -> Result<Option<u64>, BrokerError> {
-        if Instant::now() < self.1 { Ok(None) } else { self.0.backlog().await }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn letters_that_come_late_are_waited_for_and_nothing_else_is() {
+    const SLOW: Duration = Duration::from_secs(45);
     let scene = scene().await;
-    let redrive = Redrive::of(Arc::new(Slow(scene.broker.clone())), DEAD);
+    let mock = scene.broker.clone();
+    let slow = Slow { mock, settles_after: Duration::ZERO, lets_in_after: SLOW };
+    let redrive = Redrive::of(Arc::new(slow), DEAD);
     let redrive = redrive.store(Arc::new(scene.store.clone()));
     let began = Instant::now();
     let report = redrive.run(pending()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A broker of a user's own whose settlements take long.
+//! A broker of a user's own whose settlements take long, or that lets nobody in for a while.
 
 use std::{
     sync::{
@@ -18,15 +18,22 @@ use steadfast::{
     handler_fn,
 };
 use steadfast_mock::MockBroker;
+use tokio::time::{Instant, sleep_until};
 
 use crate::support::{Ledger, Order, SOURCE, broker_with, consumer, order};
 
-struct Slow {
-    mock: MockBroker,
-    settles_after: Duration,
+pub(crate) struct Slow {
+    pub(crate) mock: MockBroker,
+    pub(crate) settles_after: Duration,
+    /// Until then it delivers nothing and cannot tell its backlog, as a group of Kafka's that misses a member.
+    pub(crate) lets_in_after: Duration,
 }
 
-struct SlowSource(Arc<dyn Source>, Duration);
+struct SlowSource {
+    inner: Arc<dyn Source>,
+    settles_after: Duration,
+    lets_in_at: Instant,
+}
 
 #[async_trait]
 impl Broker for Slow {
@@ -35,8 +42,9 @@ impl Broker for Slow {
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Source>, BrokerError> {
-        let source = self.mock.subscribe(subscription).await?;
-        Ok(Arc::new(SlowSource(source, self.settles_after)))
+        let inner = self.mock.subscribe(subscription).await?;
+        let lets_in_at = Instant::now() + self.lets_in_after;
+        Ok(Arc::new(SlowSource { inner, settles_after: self.settles_after, lets_in_at }))
     }
 
     async fn publisher(&self) -> Result<Arc<dyn Publish>, BrokerError> {
@@ -47,28 +55,33 @@ impl Broker for Slow {
 #[async_trait]
 impl Source for SlowSource {
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.inner.capabilities()
     }
 
     async fn receive(&self, demand: Demand) -> Result<Vec<Delivery>, BrokerError> {
-        self.0.receive(demand).await
+        sleep_until(self.lets_in_at).await;
+        self.inner.receive(demand).await
     }
 
     async fn settle(&self, batch: &[Settle]) -> Vec<Result<(), SettleError>> {
-        tokio::time::sleep(self.1).await;
-        self.0.settle(batch).await
+        tokio::time::sleep(self.settles_after).await;
+        self.inner.settle(batch).await
     }
 
     async fn extend(&self, receipts: &[Receipt]) -> Vec<Result<(), SettleError>> {
-        self.0.extend(receipts).await
+        self.inner.extend(receipts).await
     }
 
     async fn stop(&self) {
-        self.0.stop().await;
+        self.inner.stop().await;
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        self.inner.close().await;
+    }
+
+    async fn backlog(&self) -> Result<Option<u64>, BrokerError> {
+        if Instant::now() < self.lets_in_at { Ok(None) } else { self.inner.backlog().await }
     }
 }
 
@@ -80,7 +93,11 @@ async fn a_slow_settlement_does_not_let_the_holds_of_the_others_lapse() {
         Ok(())
     });
     let patient = consumer(handler).timeout(Duration::from_secs(200));
-    let slow = Slow { mock: broker.clone(), settles_after: Duration::from_secs(22) };
+    let slow = Slow {
+        mock: broker.clone(),
+        settles_after: Duration::from_secs(22),
+        lets_in_after: Duration::ZERO,
+    };
     let _running = broker.start(patient.build(slow).unwrap());
     broker.settled(SOURCE).await;
     assert_eq!(broker.deliveries(SOURCE), 7, "some came twice");
@@ -103,7 +120,11 @@ async fn nothing_overtakes_a_message_on_its_way_back() {
             .concurrency(2)
             .max_in_flight(8)
             .outer(HandsBackOnce(handed_back));
-        let slow = Slow { mock: mock.clone(), settles_after: Duration::from_millis(20) };
+        let slow = Slow {
+            mock: mock.clone(),
+            settles_after: Duration::from_millis(20),
+            lets_in_after: Duration::ZERO,
+        };
         let _running = mock.start(ordered.build(slow).unwrap());
         mock.until("the first", |mock| mock.deliveries(SOURCE) == 1).await;
         for id in 1..4 {
