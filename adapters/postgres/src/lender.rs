@@ -10,7 +10,7 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
     SqlSafeStr as _, SqlStr, Transaction, postgres::PgPoolOptions,
 };
-use steadfast::store::{RecordId, StoreError, Token};
+use steadfast::store::{RecordId, Token};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
@@ -152,15 +152,25 @@ impl Lender {
         ))
     }
 
-    /// Whether the server is there for those who come now.
-    pub(crate) async fn answers(&self) -> Result<(), StoreError> {
+    /// Whether the server that answers those who come now is in a transaction of this role that had begun by
+    /// then. One that has taken the place of another knows none of the other's. A doubt counts as one.
+    pub(crate) async fn has_one_as_old_as(&self, begun_at: Instant) -> Result<bool, sqlx::Error> {
+        /// By which the server's clock may have been set back meanwhile, or run behind ours.
+        const CLOCKS: Duration = Duration::from_secs(1);
         let asked = async {
             let mut connection = self.config.options.connect().await?;
-            connection.ping().await?;
-            connection.close().await
+            // The server takes its own time of the question, which is later than this.
+            let age = begun_at.elapsed().saturating_sub(CLOCKS);
+            let has_one = sqlx::query_scalar(
+                "select exists(select from pg_stat_activity where usename = session_user
+                     and xact_start <= clock_timestamp() - make_interval(secs => $1)
+                     and pid <> pg_backend_pid())",
+            );
+            let has_one = has_one.bind(age.as_secs_f64()).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(has_one)
         };
-        let answered = timeout(PATIENCE, asked).await;
-        answered.unwrap_or_else(|_| Err(no_answer("a rollback"))).map_err(StoreError::unavailable)
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(no_answer("a rollback")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The transaction that a handler writes in.
 
-use std::any::Any;
+use std::{any::Any, pin::pin};
 
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
@@ -94,6 +94,8 @@ enum Work {
 struct Open {
     transaction: Transaction<'static, Postgres>,
     permit: OwnedSemaphorePermit,
+    /// When it had begun for certain.
+    begun_at: Instant,
     /// When the server may have ended it because nothing was done in it.
     idle_at: Instant,
 }
@@ -117,8 +119,9 @@ impl PostgresTransaction {
             let begun = begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
             self.work = Work::NotAskedFor;
             let (transaction, permit) = begun?;
-            let idle_at = Instant::now() + self.store.lender().idle_in_transaction();
-            self.work = Work::Open(Open { transaction, permit, idle_at });
+            let begun_at = Instant::now();
+            let idle_at = begun_at + self.store.lender().idle_in_transaction();
+            self.work = Work::Open(Open { transaction, permit, begun_at, idle_at });
         }
         match &mut self.work {
             Work::Open(open) => Ok(&mut open.transaction),
@@ -134,7 +137,7 @@ impl Lent for PostgresTransaction {
             self.open().await.map_err(store_error)?;
         }
         let Self { store, id, token, work } = *self;
-        let Work::Open(Open { mut transaction, permit, idle_at }) = work else {
+        let Work::Open(Open { mut transaction, permit, idle_at, .. }) = work else {
             return store.write(&id, &token, Ending::Complete).await;
         };
         let task = tokio::spawn(async move {
@@ -163,7 +166,7 @@ impl Lent for PostgresTransaction {
         if let Work::Beginning(_) = self.work {
             self.open().await.map_err(store_error)?;
         }
-        let Open { transaction, permit, idle_at } = match self.work {
+        let Open { transaction, permit, begun_at, idle_at } = match self.work {
             Work::Open(open) => open,
             Work::Waiting => {
                 let all = self.store.lender().transactions();
@@ -177,13 +180,20 @@ impl Lent for PostgresTransaction {
         let task = tokio::spawn(async move {
             let _permit = permit;
             store.lender().suspect();
-            match timeout(PATIENCE, transaction.rollback()).await {
+            // Kept until the end: were it given up, the connection would be closed, and with it might go
+            // what is asked for.
+            let mut rollback = pin!(transaction.rollback());
+            match timeout(PATIENCE, &mut rollback).await {
                 Ok(Err(error)) if is_outage(&error) && !may_be_idle(&error, idle_at) => {
                     Err(store_error(error))
                 }
                 Ok(_) => Ok(()),
-                // A long statement, or a server that is silent?
-                Err(_) => store.lender().answers().await,
+                // A long statement, or a server that is gone?
+                Err(_) => match store.lender().has_one_as_old_as(begun_at).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(StoreError::unavailable(GONE)),
+                    Err(error) => Err(StoreError::unavailable(error)),
+                },
             }
         });
         task.await.map_err(StoreError::unavailable)?
@@ -196,6 +206,9 @@ impl Lent for PostgresTransaction {
 
 const ENDED_BY_HANDLER: &str = "the handler ended the lent transaction by itself: leave commit and rollback to \
      steadfast, and return an error to have it rolled back";
+
+const GONE: &str =
+    "the server of the lent transaction fell silent, and the one that answers now has none as old";
 
 /// The end of a transaction of which it is certain that it did not commit: by an outage, or because of
 /// what the handler did in it. If in doubt it is the handler, whose attempts are counted: what is taken for

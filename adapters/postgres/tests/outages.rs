@@ -75,6 +75,8 @@ impl Scene {
             .dedup_key(steadfast::DedupKey::of(|paid: &Payment| paid.id.to_string()))
             .transactional()
             .concurrency(8)
+            // Longer than the store takes to notice that its server is gone.
+            .timeout(Duration::from_secs(15))
             .build(broker.clone())
             .expect("a right configuration");
         let health = consumer.health();
@@ -113,12 +115,16 @@ impl Scene {
         .await;
     }
 
-    /// Waits until all is done, and looks at what it came to.
-    async fn ends_well(self) {
+    async fn is_settled(&self) {
         let settled = timeout(Duration::from_secs(90), self.broker.settled("payments")).await;
         if settled.is_err() {
             panic!("{:?}: what is left: {:#?}", self.health.reasons(), self.left().await);
         }
+    }
+
+    /// Waits until all is done, and looks at what it came to.
+    async fn ends_well(self) {
+        self.is_settled().await;
         self.broker.dead_letters("payments.dead").expect_none();
         let found: (i64, i64, Option<i32>) =
             sqlx::query_as("select count(*), count(distinct id), max(attempt) from payments")
@@ -224,16 +230,16 @@ async fn a_database_that_has_no_connection_left() {
     scene.ends_well().await;
 }
 
-/// The primary is killed and its standby promoted; the address leads there from then on. What was
-/// committed was replicated, as it must be where nothing may be forgotten.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_fails_over() {
-    let primary = server("primary").await;
+/// A primary whose address can be led to its standby. What is committed is replicated, as it must be where
+/// nothing may be forgotten.
+async fn replicated(name: &str) -> (Scene, Proxy, Postgres) {
+    let primary = server(name).await;
     let other = superuser(&primary).await;
     let reload = "select pg_reload_conf()".to_owned();
     run(&other, "alter system reset synchronous_standby_names".to_owned()).await;
     run(&other, reload.clone()).await;
-    let copy = move || (primary.standby(folder("standby")).expect("a standby"), primary);
+    let folder = folder(&format!("{name}-standby"));
+    let copy = move || (primary.standby(folder).expect("a standby"), primary);
     let (standby, primary) = tokio::task::spawn_blocking(copy).await.expect("it does not panic");
     run(&other, "alter system set synchronous_standby_names = '*'".to_owned()).await;
     run(&other, reload).await;
@@ -241,12 +247,36 @@ async fn a_database_that_fails_over() {
     let proxy = Proxy::start(address(&primary)).await.expect("a port");
     let options = PgConnectOptions::from_str(primary.url()).expect("a URL");
     let options = options.host("127.0.0.1").port(proxy.address().port());
-    let mut scene = Scene::reached_by(Config::with(options), primary).await;
+    (Scene::reached_by(Config::with(options), primary).await, proxy, standby)
+}
+
+/// It is read-only until then.
+async fn promote(standby: &Postgres) {
+    run(&superuser(standby).await, "select pg_promote()".to_owned()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_fails_over() {
+    let (mut scene, proxy, standby) = replicated("failover").await;
     scene.server.kill().expect("it can be killed");
     scene.not_ready().await;
     proxy.lead_to(address(&standby));
-    // Read-only until it is promoted.
-    run(&superuser(&standby).await, "select pg_promote()".to_owned()).await;
+    promote(&standby).await;
+    scene.ends_well().await;
+}
+
+/// The old host vanishes without a word: the statements of handlers hang until their timeout, when the new
+/// one has long answered others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_fails_over_in_silence() {
+    let (mut scene, proxy, standby) = replicated("silence").await;
+    proxy.vanish();
+    proxy.lead_to(address(&standby));
+    scene.server.kill().expect("it can be killed");
+    promote(&standby).await;
+    scene.is_settled().await;
+    // The test's own connections were silent too.
+    proxy.cut();
     scene.ends_well().await;
 }
 

@@ -43,6 +43,8 @@ struct State {
     way: Way,
     /// Connections belong to the time between two cuts.
     cuts: u64,
+    /// Connections older than the last of these are silent, whatever the way.
+    vanished: u64,
 }
 
 impl Proxy {
@@ -62,7 +64,7 @@ impl Proxy {
     pub async fn listen(address: SocketAddr, target: impl Into<String>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let (state, changes) = watch::channel(State { way: Way::Open, cuts: 0 });
+        let (state, changes) = watch::channel(State { way: Way::Open, cuts: 0, vanished: 0 });
         let (target, targets) = watch::channel(target.into());
         let listening = tokio::spawn(listen(listener, address, targets, changes));
         Ok(Self { address, target, state: Arc::new(state), listening })
@@ -91,12 +93,20 @@ impl Proxy {
 
     /// Closes every connection, and new ones are refused, as if nobody listened.
     pub fn refuse(&self) {
-        self.state.send_modify(|state| *state = State { way: Way::Refused, cuts: state.cuts + 1 });
+        self.state.send_modify(|state| {
+            *state = State { way: Way::Refused, cuts: state.cuts + 1, ..*state };
+        });
     }
 
     /// Keeps every connection, takes new ones, and passes nothing on: a host that has vanished.
     pub fn stall(&self) {
         self.state.send_modify(|state| state.way = Way::Stalled);
+    }
+
+    /// Keeps the connections that there are until they are cut, and passes nothing on, not even that the server
+    /// closes one. New ones are as they were: a host has vanished, and another one has its address.
+    pub fn vanish(&self) {
+        self.state.send_modify(|state| state.vanished += 1);
     }
 
     /// Passes on what the client sends, and nothing that the server answers: the work is done, and
@@ -180,6 +190,7 @@ async fn pump(
     closed: &[Way],
 ) -> io::Result<()> {
     let mut bytes = vec![0; 16 * 1024];
+    let vanished = changes.borrow().vanished;
     loop {
         let most = match changes.borrow().way {
             // About ten steps a second.
@@ -188,7 +199,7 @@ async fn pump(
         };
         let read = from.read(&mut bytes[..most]).await?;
         // What came while the way was closed waits here.
-        let passes = |state: &State| !closed.contains(&state.way);
+        let passes = |state: &State| state.vanished == vanished && !closed.contains(&state.way);
         let way = changes.wait_for(passes).await.map_err(io::Error::other)?.way;
         if read == 0 {
             return to.shutdown().await;
