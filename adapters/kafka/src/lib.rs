@@ -31,6 +31,7 @@
 //! | there is no delay | a retry waits in place, or in [retry topics](KafkaBroker::retry_tiers) of the group |
 //! | deliveries are not counted | the store counts attempts |
 
+mod beginning;
 mod broker;
 mod client;
 mod client_log;

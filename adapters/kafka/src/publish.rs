@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use steadfast::{
     Message,
     broker::{BoxError, BrokerError, Publish, PublishError},
 };
+use tokio::time::Instant;
 
 use crate::{
     client_log::Logged,
@@ -29,9 +31,12 @@ struct Inner {
     config: Config,
     settings: ClientConfig,
     producer: Mutex<FutureProducer<Logged>>,
-    /// How many partitions a topic has, where a function of the user's chooses among them.
-    partitions: Mutex<HashMap<String, u32>>,
+    /// How many partitions a topic had, and when, where a function of the user's chooses among them.
+    partitions: Mutex<HashMap<String, (u32, Instant)>>,
 }
+
+/// How long a number of partitions is believed: as long as Java's producer does (`metadata.max.age.ms`).
+const BELIEVED: Duration = Duration::from_secs(300);
 
 impl KafkaPublisher {
     pub(crate) fn new(config: Config) -> Result<Self, BrokerError> {
@@ -59,11 +64,11 @@ impl KafkaPublisher {
     async fn choose(&self, topic: &str, message: &Message) -> Result<Option<i32>, PublishError> {
         let Partitioner::Explicit(choose) = &self.0.config.partitioner else { return Ok(None) };
         let known = self.partitions(|known| known.get(topic).copied());
-        let count = match known {
-            Some(count) => count,
+        let count = match known.filter(|(_, seen)| seen.elapsed() < BELIEVED) {
+            Some((count, _)) => count,
             None => {
                 let count = look::partitions(&self.0.config, topic).await.map_err(unavailable)?;
-                self.partitions(|known| known.insert(topic.to_owned(), count));
+                self.partitions(|known| known.insert(topic.to_owned(), (count, Instant::now())));
                 count
             }
         };
@@ -78,7 +83,7 @@ impl KafkaPublisher {
         }
     }
 
-    fn partitions<T>(&self, change: impl FnOnce(&mut HashMap<String, u32>) -> T) -> T {
+    fn partitions<T>(&self, change: impl FnOnce(&mut HashMap<String, (u32, Instant)>) -> T) -> T {
         change(&mut self.0.partitions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -18,6 +18,7 @@ use rdkafka::{
 use steadfast::broker::BrokerError;
 
 use crate::{
+    beginning::{ASK, Beginning, oldest},
     client_log,
     config::Start,
     end,
@@ -34,9 +35,6 @@ pub(crate) struct Membership {
     /// The consumer itself, which the client's callback gives by reference only.
     pub(crate) me: OnceLock<Weak<BaseConsumer<Self>>>,
 }
-
-/// Longest time for asking where to begin.
-const ASK: Duration = Duration::from_secs(10);
 
 impl ClientContext for Membership {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -103,7 +101,7 @@ impl Membership {
             }
         };
         let mut list = TopicPartitionList::new();
-        for (topic, number, offset) in starts {
+        for (topic, number, start) in starts {
             let Some(me) = self.me.get().and_then(Weak::upgrade) else { continue };
             // Before the partition is assigned, so that not one record takes another way.
             let Some(mut queue) = me.split_partition_queue(&topic, number) else { continue };
@@ -111,13 +109,15 @@ impl Membership {
             queue.set_nonempty_callback(move || shared.changed.notify_waiters());
             let tier = self.shared.tiers.iter().find(|tier| tier.topic == topic);
             let delay = tier.map(|tier| tier.delay);
-            if let Err(error) = list.add_partition_offset(&topic, number, Offset::Offset(offset)) {
+            if let Err(error) = list.add_partition_offset(&topic, number, start) {
                 self.shared.end(BrokerError::unavailable(error));
                 continue;
             }
-            tracing::info!(topic, partition = number, offset, "a partition is assigned");
+            tracing::info!(topic, partition = number, ?start, "a partition is assigned");
             let epoch = new_epoch();
-            let partition = Partition::new(topic.into(), number, epoch, delay, (offset, queue));
+            // Zero until the client has found the oldest.
+            let start = if let Offset::Offset(offset) = start { offset } else { 0 };
+            let partition = Partition::new(topic.into(), number, epoch, delay, (start, queue));
             self.shared.update(|state| state.partitions.insert(epoch, partition));
         }
         list
@@ -127,7 +127,7 @@ impl Membership {
         &self,
         consumer: &BaseConsumer<Self>,
         new: &TopicPartitionList,
-    ) -> Result<Vec<(String, i32, i64)>, BrokerError> {
+    ) -> Result<Vec<Beginning>, BrokerError> {
         let committed = consumer.committed_offsets(new.clone(), ASK).map_err(of_session)?;
         let mut starts = Vec::new();
         let mut without = TopicPartitionList::new();
@@ -137,7 +137,7 @@ impl Membership {
             let is_retry = self.shared.tiers.iter().any(|tier| tier.topic == topic);
             match one.offset() {
                 Offset::Offset(offset) if !self.is_lost(topic, number, offset) => {
-                    starts.push((topic.to_owned(), number, offset));
+                    starts.push((topic.to_owned(), number, one.offset()));
                 }
                 _ if self.start == Start::Refuse && !is_retry => {
                     let group = &self.shared.group;
@@ -153,7 +153,7 @@ impl Membership {
             }
         }
         if without.count() > 0 {
-            starts.extend(oldest(consumer, without)?);
+            starts.extend(oldest(consumer, &without)?);
         }
         Ok(starts)
     }
@@ -195,24 +195,4 @@ impl Membership {
         shared.lag.forget(&shared.group, names.iter().map(|(topic, number)| (&**topic, *number)));
         tracing::info!(partitions = names.len(), cancelled, lost, "partitions are taken back");
     }
-}
-
-/// The oldest offsets there are. The client would look for them itself; but a rebalance that comes in
-/// between leaves it waiting for an answer that it has thrown away, and the partition stands still.
-fn oldest(
-    consumer: &BaseConsumer<Membership>,
-    partitions: TopicPartitionList,
-) -> Result<Vec<(String, i32, i64)>, BrokerError> {
-    // What is asked is `ListOffsets`, where the time -2 stands for the oldest, as here the offset -2.
-    let found = consumer.offsets_for_times(partitions, ASK).map_err(of_session)?;
-    let mut oldest = Vec::new();
-    for one in found.elements() {
-        one.error().map_err(of_session)?;
-        let Offset::Offset(offset) = one.offset() else {
-            let words = format!("the start of {}-{} is not told", one.topic(), one.partition());
-            return Err(BrokerError::unavailable(words));
-        };
-        oldest.push((one.topic().to_owned(), one.partition(), offset));
-    }
-    Ok(oldest)
 }

@@ -21,7 +21,8 @@ impl Tier {
         subscription: &Subscription,
         delays: &[Duration],
     ) -> Result<Vec<Self>, BrokerError> {
-        let group = &subscription.group;
+        // So that the group `c` of `a.b` and the group `b.c` of `a` do not read each other's.
+        let group = subscription.group.replace('.', "..");
         delays
             .iter()
             .map(|delay| {
@@ -51,8 +52,12 @@ mod tests {
     use super::*;
 
     fn tiers(group: &str) -> Result<Vec<Tier>, BrokerError> {
+        tiers_of("orders", group)
+    }
+
+    fn tiers_of(source: &str, group: &str) -> Result<Vec<Tier>, BrokerError> {
         let delays = [Duration::from_secs(5), Duration::from_secs(90)];
-        Tier::all(&Subscription::new("orders", group), &delays)
+        Tier::all(&Subscription::new(source, group), &delays)
     }
 
     #[test]
@@ -60,6 +65,12 @@ mod tests {
         let names: Vec<String> =
             tiers("billing").unwrap().into_iter().map(|tier| tier.topic).collect();
         assert_eq!(names, ["orders.billing.retry.5s", "orders.billing.retry.1m30s"]);
+    }
+
+    #[test]
+    fn no_two_groups_share_a_retry_topic() {
+        let (one, other) = (tiers_of("a.b", "c").unwrap(), tiers_of("a", "b.c").unwrap());
+        assert_eq!((&*one[0].topic, &*other[0].topic), ("a.b.c.retry.5s", "a.b..c.retry.5s"));
     }
 
     #[test]

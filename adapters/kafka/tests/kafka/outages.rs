@@ -17,6 +17,7 @@ use steadfast::{
     handler_fn,
     store::MemoryStore,
 };
+use steadfast_kafka::Partitioner;
 use steadfast_test_servers::Kafka;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -43,6 +44,27 @@ async fn a_group_without_a_coordinator_is_an_outage() {
     assert!(words.contains("coordinator of the group `billing`"), "{words}");
     cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
     Session::open(&broker, "orders", "billing").await.close().await;
+}
+
+/// All its replicas are away. Its member goes on with the others, and with it when somebody leads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_without_a_leader_holds_up_no_other() {
+    let cluster = MockCluster::new(1).expect("a cluster in this process");
+    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let choose = |message: &Message, _| u32::from(message.key.as_deref() == Some(&b"1"[..]));
+    let chosen = Partitioner::Explicit(Arc::new(choose));
+    let broker = quick(&cluster.bootstrap_servers()).partitioner(chosen);
+    let publisher = broker.publisher().await.expect("a publisher");
+    for key in ["0", "1"] {
+        let message = Message::new(key).with_key(key);
+        publisher.publish("orders", &message).await.expect("it is published");
+    }
+    cluster.partition_leader("orders", 1, None).expect("nobody leads it");
+    let mut session = Session::open(&broker, "orders", "billing").await;
+    assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"0"[..]));
+    cluster.partition_leader("orders", 1, Some(1)).expect("somebody leads it");
+    assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"1"[..]));
+    session.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
