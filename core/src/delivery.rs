@@ -15,6 +15,7 @@ use tokio::time::Instant;
 pub(crate) use self::decoded::Decoded;
 use crate::{
     Cancellation, Message,
+    breaker::Pass,
     consumer::Slot,
     idempotency::Held,
     outcome::Conclusion,
@@ -47,6 +48,8 @@ pub struct Delivery {
     pub(crate) lane: Option<Bytes>,
     pub(crate) conclusion: Option<Conclusion>,
     pub(crate) failed_here: bool,
+    /// Leave for the next attempt, from where an outer layer met an outage.
+    pub(crate) probe: Option<Pass>,
     /// Who asks for its claim, until it is granted: a claim whose reply is lost may be found later.
     pub(crate) claims_as: Option<Owner>,
     /// Whether the last failed attempt stands in a record.
@@ -79,6 +82,7 @@ impl Delivery {
             lane: None,
             conclusion: None,
             failed_here: false,
+            probe: None,
             claims_as: None,
             recorded: false,
             history: History::default(),

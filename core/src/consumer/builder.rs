@@ -101,7 +101,8 @@ impl<H: Handler, C, O: Stack, I: Stack> Builder<H, C, O, I> {
         self
     }
 
-    /// Publishes dead letters through another broker than the one that is consumed.
+    /// Publishes dead letters through another broker than the one that is consumed. A redrive needs both: see
+    /// [`Redrive::source_on`](crate::Redrive::source_on).
     pub fn dead_letter_on(mut self, broker: impl Broker) -> Self {
         self.said.dead_letter_broker = Some(Arc::new(broker));
         self

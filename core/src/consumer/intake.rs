@@ -67,6 +67,8 @@ impl Intake {
         loop {
             self.progress.enter(&session);
             if let Ended::Draining = self.receive_from(&session).await? {
+                // What comes no more was not asked for.
+                self.progress.receiving(false);
                 return Ok(());
             }
             tracing::warn!("the session with the broker has ended");

@@ -38,7 +38,7 @@ pub struct Story {
     pub fence: Option<u64>,
     /// How often it had been redriven before.
     pub redrives: u32,
-    /// The payload's length, if the destination refused the whole of it.
+    /// The payload's length, if the destination refused the whole message.
     pub cut_from: Option<u64>,
 }
 
@@ -153,6 +153,8 @@ impl Story {
 
     fn cut_payload(&self, mut letter: Message, message: &Message) -> Message {
         self.write(&mut letter.headers);
+        let whole = message.payload.as_ref().map_or(0, Bytes::len);
+        letter.headers.append(headers::CUT_PAYLOAD_BYTES, whole.to_string());
         if let Some(payload) = &message.payload {
             let kept = payload.len().min(Self::KEPT_PAYLOAD);
             // A copy, so that the kept bytes do not hold the whole payload in memory.
@@ -163,14 +165,13 @@ impl Story {
                 // Writing to a String does not fail.
                 let _ = write!(hex, "{byte:02x}");
             }
-            letter.headers.append(headers::CUT_PAYLOAD_BYTES, payload.len().to_string());
             letter.headers.append(headers::CUT_PAYLOAD_SHA256, hex);
         }
         letter
     }
 
     /// The message as it was before it was given up, to be published again, its count of redrives
-    /// raised. `None` if its payload was cut.
+    /// raised. `None` if it was cut.
     pub fn original(&self, letter: &Message) -> Option<Message> {
         if self.cut_from.is_some() {
             return None;

@@ -1,13 +1,17 @@
 //! Makes of whatever your outer layers do an outcome that the consumer can settle by.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-use super::{DeadLetters, Decider, idempotency::end_what_was_left};
+use tokio::time::sleep;
+
+use super::{
+    DeadLetters, Decider, dead_letter::not_dead_lettered, decide::pace,
+    idempotency::end_what_was_left,
+};
 use crate::{
-    Delivery, Failure, FailureKind, Middleware, Outcome, Process, consumer::Room,
-    failure::drop_safely,
+    Cause, Delivery, Failure, Middleware, Outcome, Process, consumer::Room, failure::drop_safely,
 };
 
 /// A panic in an outer layer is a failure of the message (P11), unless the message had come to its
@@ -21,10 +25,12 @@ pub(crate) struct Boundary {
 
 impl Middleware for Boundary {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
-        let mut panics = 0;
+        let mut failures = 0;
         loop {
             let ran = AssertUnwindSafe(next.run(delivery)).catch_unwind().await;
             end_what_was_left(&self.room, delivery).await;
+            // Still here if the layers kept the message to themselves.
+            let probe = delivery.probe.take();
             let failure = match (ran, delivery.conclusion) {
                 (Ok(Outcome::Failed(_) | Outcome::Reject { .. }), Some(ended)) => {
                     tracing::error!("a layer failed after the message had ended");
@@ -40,24 +46,42 @@ impl Middleware for Boundary {
                     return self.dead_letters.bury(delivery, reason, &failure).await;
                 }
                 (Ok(Outcome::DeadLettered(reason)), None) => {
-                    let text = "a layer says that it is dead-lettered, which it was not";
-                    let failure = Failure::new(FailureKind::Permanent, text);
-                    return self.dead_letters.bury(delivery, reason, &failure).await;
+                    return self.dead_letters.bury(delivery, reason, &not_dead_lettered()).await;
                 }
-                (Ok(outcome), _) => return outcome,
+                (Ok(outcome), _) => {
+                    if probe.is_some() && matches!(outcome, Outcome::Done) {
+                        self.decider.breaker.succeeded();
+                    }
+                    return outcome;
+                }
                 (Err(payload), None) => Box::new(Failure::panicked("a layer", payload)),
             };
+            // The layers begin anew with what was received.
+            delivery.message.payload = delivery.original.clone();
             // Such a failure has no claim to count it, so it is counted here, in place.
-            panics += 1;
-            delivery.attempt = delivery.attempt.max(panics);
-            let after = match self.decider.decide(delivery, failure) {
+            let before = delivery.attempt;
+            delivery.attempt = before.max(failures + 1);
+            let outcome = self.decider.decide(delivery, failure);
+            drop(probe);
+            let waited = match outcome {
                 Outcome::Reject { reason, failure } => {
                     return self.dead_letters.bury(delivery, reason, &failure).await;
                 }
-                Outcome::Retry { after, .. } | Outcome::Release { after: Some(after), .. } => after,
-                _ => Duration::ZERO,
+                Outcome::Release { cause: Cause::Unavailable(_), after } => {
+                    delivery.attempt = before;
+                    let turn = async {
+                        sleep(pace(after)).await;
+                        self.decider.breaker.admit().await
+                    };
+                    self.room.wait(delivery, turn).await.map(|pass| delivery.probe = Some(pass))
+                }
+                Outcome::Retry { after, .. } => {
+                    failures += 1;
+                    self.room.wait(delivery, sleep(after)).await
+                }
+                other => return other,
             };
-            if let Err(reason) = self.room.wait(delivery, tokio::time::sleep(after)).await {
+            if let Err(reason) = waited {
                 return Outcome::release(reason.into());
             }
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use crate::{
-    Cancelled, Cause, Delivery, Failure, Middleware, Outcome, Process, Reason,
+    Cancelled, Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Reason,
     broker::{Publish, PublishError},
     consumer::{CALL_DEADLINE, NotPersisted, Room},
     dead_letter::Story,
@@ -32,6 +32,12 @@ impl Middleware for DeadLetters {
         delivery.conclusion = outcome.conclusion();
         outcome
     }
+}
+
+/// What a layer says that has no means to do it.
+pub(super) fn not_dead_lettered() -> Failure {
+    let text = "a layer says that it is dead-lettered, which it was not";
+    Failure::new(FailureKind::Permanent, text)
 }
 
 impl DeadLetters {

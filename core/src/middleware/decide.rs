@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::dead_letter::not_dead_lettered;
 use crate::{
     Cause, Delivery, Failure, FailureKind, Middleware, Outcome, Process, Retry,
     breaker::{Breaker, Suspicion},
@@ -27,6 +28,10 @@ impl Middleware for Decide {
                 }
                 outcome
             }
+            // Before it is recorded as ended.
+            Outcome::DeadLettered(reason) => {
+                Outcome::Reject { reason, failure: Box::new(not_dead_lettered()) }
+            }
             outcome => outcome,
         }
     }
@@ -48,8 +53,9 @@ impl Decider {
                 None
             }
             FailureKind::Transient | FailureKind::TimedOut => {
-                let first = !std::mem::replace(&mut delivery.failed_here, true);
-                self.breaker.failed(first)
+                // A redelivery is not another message.
+                let seen = std::mem::replace(&mut delivery.failed_here, true);
+                self.breaker.failed(!seen && delivery.attempt() <= 1)
             }
             _ => None,
         };
@@ -65,6 +71,14 @@ impl Decider {
 /// How long a message that failed during an inferred outage leaves its place to others, where the
 /// broker can delay: one of them may show that it is none.
 const MAKES_WAY: Duration = Duration::from_secs(300);
+
+/// How long a delivery that met an outage waits in place before it stands in the breaker's line. The line
+/// paces the attempts of an outage, and those in it take turns; this is for one that fails so while others
+/// succeed.
+pub(super) fn pace(after: Option<Duration>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(1);
+    after.unwrap_or(LONGEST).min(LONGEST)
+}
 
 fn remember(delivery: &mut Delivery, failure: &Failure) {
     let now = Some(SystemTime::now());

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Meters;
+use super::{Meters, decide::pace};
 use crate::{
     Backoff, Cancelled, Cause, Delivery, Middleware, Outcome, Process, Retry,
     breaker::{Breaker, Pass},
@@ -49,7 +49,11 @@ impl Middleware for Retrying {
             if !self.waits_in_place(delivery, &outcome, after) {
                 return outcome;
             }
-            if let Err(reason) = self.room.wait(delivery, tokio::time::sleep(after)).await {
+            let wait = match &outcome {
+                Outcome::Release { cause: Cause::Unavailable(_), .. } => pace(Some(after)),
+                _ => after,
+            };
+            if let Err(reason) = self.room.wait(delivery, tokio::time::sleep(wait)).await {
                 return self.given_back(delivery, outcome, reason.into());
             }
         }
@@ -59,6 +63,9 @@ impl Middleware for Retrying {
 impl Retrying {
     /// Leave for an attempt: none is started while something is down (P8).
     async fn admit(&self, delivery: &mut Delivery) -> Result<Pass, Cancelled> {
+        if let Some(pass) = delivery.probe.take() {
+            return Ok(pass);
+        }
         let health = self.room.health();
         loop {
             if health.is_down_but_for(self.breaker.dependency().as_deref()) {

@@ -19,6 +19,10 @@ pub(crate) struct Timeout {
 impl Middleware for Timeout {
     async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
         let cancellation = delivery.cancellation().clone();
+        // Not even begun: there is no grace for it.
+        if let Some(reason) = cancellation.reason() {
+            return Outcome::release(reason.into());
+        }
         let mut attempt = pin!(next.run(delivery));
         // Begins when the attempt first waits: one that never does needs no timer.
         let mut stopped = pin!(async {

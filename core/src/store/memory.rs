@@ -265,10 +265,10 @@ impl Lent for MemoryTransaction {
         // An earlier completion by this token does not speak for these effects.
         let mut written = Written::Fenced;
         let _ = store.end(&id, &token, State::Done, |row, expires| {
-            row.phase = Phase::Done { expires };
             for effect in effects {
                 effect();
             }
+            row.phase = Phase::Done { expires };
             written = Written::Applied;
         });
         Ok(written)

@@ -131,6 +131,20 @@ async fn what_the_destination_refuses_is_cut_and_does_not_stop_the_others() {
     assert_eq!(letter.message().headers.text("steadfast-cut-payload-sha256").unwrap().len(), 64);
 }
 
+/// There is no payload to cut, and what is left is not the message all the same.
+#[tokio::test(start_paused = true)]
+async fn a_cut_letter_without_a_payload_is_not_redriven() {
+    let broker = MockBroker::new().max_message_bytes(8192);
+    broker.publish(SOURCE, Message::tombstone().with_header("h", vec![b'x'; 7900]));
+    let _running = broker.start(consumer(rejecting()).build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    let letters = broker.dead_letters(DEAD);
+    let letter = letters.expect_one();
+    assert!(letter.message().headers.first("h").is_none());
+    let story = Story::read(letter.message()).unwrap();
+    assert_eq!((story.cut_from, story.original(letter.message())), (Some(0), None));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_missing_destination_is_refused_at_start() {
     let broker = MockBroker::new().strict_topics();

@@ -379,3 +379,33 @@ async fn an_ack_lost_in_a_crash_makes_a_duplicate_not_a_second_effect() {
     broker.settled(SOURCE).await;
     assert_eq!((begun.count("a"), broker.deliveries(SOURCE)), (1, 2));
 }
+
+/// An effect that fails at the first attempt.
+struct Bomb(Ledger);
+
+impl Handler for Bomb {
+    type Message = Order;
+
+    async fn handle(&self, _: Order, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let (effects, attempt) = (self.0.clone(), cx.attempt());
+        cx.lent::<MemoryTransaction>().ok_or_else(|| failure("no transaction"))?.effect(
+            move || {
+                assert!(attempt > 1, "the first one fails");
+                effects.add(attempt);
+            },
+        );
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_panics_at_its_commit_is_not_done() {
+    let (broker, effects) = (broker_with(&["a"]), Ledger::default());
+    let stored = consumer(Bomb(effects.clone()))
+        .store(MemoryStore::new())
+        .dedup_key(by_id())
+        .transactional();
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(effects.entries(), ["2"]);
+}

@@ -1,15 +1,23 @@
 //! The user's own layers: where they stand, and what they may do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use steadfast::{
-    Cancelled, Cause, Delivery, Failure, FailureKind, Middleware, Next, Outcome, Process, Reason,
-    from_fn, handler_fn, store::MemoryStore,
+    Cancelled, Cause, Delivery, Failure, FailureKind, Message, Middleware, Next, Outcome, Process,
+    Reason, from_fn, handler_fn, store::MemoryStore,
 };
 use steadfast_mock::MockBroker;
 use tokio::time::Instant;
 
-use crate::support::{DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, failure};
+use crate::support::{
+    DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure,
+};
 
 struct Count(Ledger, &'static str);
 
@@ -321,4 +329,104 @@ async fn the_second_run_of_an_outer_layer_is_another_delivery_and_of_an_inner_on
         let (runs, ended) = if inner { (2, "o out done") } else { (1, "o out duplicate") };
         assert_eq!((handled.count("a"), seen.entries()[1].as_str()), (runs, ended));
     }
+}
+
+/// Reaches what is down, or is not, and counts how often it tried.
+struct Reaches {
+    is_down: Arc<AtomicBool>,
+    tries: Ledger,
+}
+
+impl Middleware for Reaches {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        self.tries.add("a try");
+        if self.is_down.load(Ordering::Relaxed) {
+            return Outcome::failed(Failure::new(
+                FailureKind::Unavailable("keys".into()),
+                "refused",
+            ));
+        }
+        next.run(delivery).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_an_outer_layer_meets_uses_up_no_attempt_and_is_probed() {
+    for with_store in [false, true] {
+        let ids: Vec<String> = (0..100).map(|n| format!("m{n}")).collect();
+        let broker = broker_with(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let (is_down, tries) = (Arc::new(AtomicBool::new(true)), Ledger::default());
+        let begun = Ledger::default();
+        let then = |_, attempt| async move {
+            assert_eq!(attempt, 1);
+            Ok(())
+        };
+        let handler = Record { begun: begun.clone(), then };
+        let layer = Reaches { is_down: Arc::clone(&is_down), tries: tries.clone() };
+        let mut built = consumer(handler).outer(layer);
+        if with_store {
+            built = built.store(MemoryStore::new()).dedup_key(by_id());
+        }
+        let built = built.build(broker.clone()).unwrap();
+        let health = built.health();
+        let _running = broker.start(built);
+        down(&health, "keys").await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let tried = tries.entries().len();
+        assert!((64..150).contains(&tried), "{tried} tries in ten minutes of outage");
+        is_down.store(false, Ordering::Relaxed);
+        broker.settled(SOURCE).await;
+        assert!(ids.iter().all(|id| begun.count(id) == 1));
+        broker.dead_letters(DEAD).expect_none();
+        health.ready().await;
+    }
+}
+
+async fn says_dead(_: &mut Delivery, _: Next<'_>) -> Outcome {
+    Outcome::DeadLettered(Reason::Permanent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_layer_calls_dead_lettered_is_dead_lettered() {
+    for inner in [true, false] {
+        let broker = broker_with(&["a"]);
+        let layered = consumer(fine())
+            .store(MemoryStore::new())
+            .dedup_key(by_id())
+            .inner(inner.then(|| from_fn(says_dead)))
+            .outer((!inner).then(|| from_fn(says_dead)));
+        let _running = broker.start(layered.build(broker.clone()).unwrap());
+        broker.settled(SOURCE).await;
+        broker.dead_letters(DEAD).expect_one().with_reason("permanent");
+    }
+}
+
+struct FailsOnce(AtomicBool);
+
+impl Middleware for FailsOnce {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        match self.0.swap(false, Ordering::Relaxed) {
+            true => Outcome::failed(Failure::new(FailureKind::Transient, "once")),
+            false => next.run(delivery).await,
+        }
+    }
+}
+
+async fn unwraps(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    let payload = delivery.message.payload.clone().unwrap_or_default();
+    match payload.strip_prefix(b"wrapped") {
+        Some(inside) => delivery.message.payload = Some(payload.slice_ref(inside)),
+        None => return Outcome::failed(Failure::new(FailureKind::Permanent, "not wrapped")),
+    }
+    next.run(delivery).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn outer_layers_that_run_again_begin_with_what_was_received() {
+    let broker = MockBroker::new();
+    broker.publish(SOURCE, Message::new("wrapped{\"id\":\"a\"}"));
+    let layered = consumer(fine()).outer(from_fn(unwraps)).outer(FailsOnce(AtomicBool::new(true)));
+    let _running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    broker.dead_letters(DEAD).expect_none();
 }

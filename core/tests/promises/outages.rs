@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{BreakerPolicy, HandlerError, store::MemoryStore};
+use steadfast::{Backoff, BreakerPolicy, HandlerError, OrderedBy, Retry, store::MemoryStore};
 use steadfast_mock::{FaultyStore, MockBroker};
-use tokio::sync::{Barrier, Semaphore};
+use tokio::{
+    sync::{Barrier, Semaphore},
+    time::Instant,
+};
 
 use crate::{
     picky::Picky,
@@ -490,4 +493,59 @@ async fn a_lone_poison_message_does_not_keep_a_named_outage_open() {
     let hour = tokio::time::timeout(6 * OUTAGE, broker.settled(SOURCE));
     hour.await.expect("the dependency is back, and the poison is its own fault");
     broker.dead_letters(DEAD).expect_one().with_reason("exhausted");
+}
+
+/// Where messages keep their places, all of them wait at the breaker, and none of them for minutes.
+#[tokio::test(start_paused = true)]
+async fn an_inferred_outage_is_probed_by_those_who_keep_their_places() {
+    let broker = MockBroker::new().ordered().unlimited_hold();
+    let ids = many();
+    publish(&broker, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let is_down = Arc::new(AtomicBool::new(true));
+    let (begun, finished) = (Ledger::default(), Ledger::default());
+    let handler = Record {
+        begun: begun.clone(),
+        then: {
+            let (is_down, finished) = (Arc::clone(&is_down), finished.clone());
+            move |order: Order, _| {
+                let down = is_down.load(Ordering::Relaxed);
+                ready(if down { Err(failure("refused")) } else { finished.done(order.id) })
+            }
+        },
+    };
+    let ordered = consumer(handler)
+        .ordered_by(OrderedBy::Key)
+        .concurrency(4)
+        .breaker(BreakerPolicy::default().failure_ratio(0.9, 8))
+        .store(MemoryStore::new())
+        .dedup_key(by_id());
+    let consumer = ordered.build(broker.clone()).unwrap();
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    down(&health, "failure ratio").await;
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let probes = begun.entries().len();
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let later = begun.entries().len();
+    assert!(later > probes && later < 100, "{probes} attempts, and {later} later");
+    is_down.store(false, Ordering::Relaxed);
+    let back = Instant::now();
+    broker.settled(SOURCE).await;
+    assert!(back.elapsed() < Duration::from_secs(60), "{:?} until all was done", back.elapsed());
+    broker.dead_letters(DEAD).expect_none();
+    assert!(ids.iter().all(|id| finished.count(id) == 1));
+}
+
+/// A redelivery is not another message.
+#[tokio::test(start_paused = true)]
+async fn a_few_poison_messages_that_come_again_do_not_open_the_breaker() {
+    let broker = broker_with(&["bad0", "bad1", "bad2", "bad3"]);
+    let handler = Record { begun: Ledger::default(), then: |_, _| ready(Err(failure("a bug"))) };
+    let minute = Retry::with_backoff(Backoff::fixed(Duration::from_secs(60))).max_attempts(6);
+    let stored = consumer(handler).retry(minute).store(MemoryStore::new()).dedup_key(by_id());
+    let began = Instant::now();
+    let _running = broker.start(stored.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(broker.dead_letters(DEAD).len(), 4);
+    assert!(began.elapsed() < Duration::from_secs(600), "{:?}", began.elapsed());
 }

@@ -204,3 +204,59 @@ async fn the_record_is_armed_again_before_the_message_is_published() {
     assert_eq!((armed.state, armed.attempts, armed.redrives), (State::Failed, 0, 1));
     dying.abort();
 }
+
+/// Each broker has its own: the letters lie on one, and their consumer reads from the other.
+#[tokio::test(start_paused = true)]
+async fn letters_on_another_broker_go_back_to_where_they_came_from() {
+    let (broker, letters) = (broker_with(&["a"]), MockBroker::new());
+    letters.create_topic(SOURCE);
+    let fixed = Arc::new(AtomicBool::new(false));
+    let handler = Record {
+        begun: Ledger::default(),
+        then: {
+            let fixed = Arc::clone(&fixed);
+            move |_, _| {
+                let fixed = fixed.load(Ordering::Relaxed);
+                std::future::ready(if fixed {
+                    Ok(())
+                } else {
+                    Err(HandlerError::permanent("a bug"))
+                })
+            }
+        },
+    };
+    let elsewhere = consumer(handler).dead_letter_on(letters.clone());
+    let _running = broker.start(elsewhere.build(broker.clone()).unwrap());
+    broker.settled(SOURCE).await;
+    assert_eq!(letters.dead_letters(DEAD).len(), 1);
+    fixed.store(true, Ordering::Relaxed);
+    let redrive = Redrive::of(Arc::new(letters.clone()), DEAD).source_on(Arc::new(broker.clone()));
+    assert_eq!(redrive.run(pending()).await.unwrap().redriven, 1);
+    broker.until("it to come again", |broker| broker.deliveries(SOURCE) == 2).await;
+    broker.settled(SOURCE).await;
+    assert_eq!((letters.backlog(SOURCE), letters.backlog(DEAD)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_can_hold_no_more_says_so() {
+    let scene = scene().await;
+    let all = redrive(&scene).dry_run(pending()).await.unwrap();
+    assert!(!all.full);
+    let some = redrive(&scene).max_bytes(1000).dry_run(pending()).await.unwrap();
+    assert!(some.full && some.redriven < 3, "{some}");
+    assert!(some.to_string().contains("max_bytes"), "{some}");
+}
+
+/// Letters that come late, or a broker that was slow, are no reason for a burst.
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_of_the_rate_is_not_made_up_for() {
+    const SLOW: Duration = Duration::from_secs(45);
+    let scene = scene().await;
+    let mock = scene.broker.clone();
+    let slow = Slow { mock, settles_after: Duration::ZERO, lets_in_after: SLOW };
+    let redrive = Redrive::of(Arc::new(slow), DEAD).store(Arc::new(scene.store.clone()));
+    let began = Instant::now();
+    let stop = async { tokio::time::sleep(SLOW + Duration::from_millis(2500)).await };
+    let report = redrive.per_second(1).run(stop).await.unwrap();
+    assert!((1..4).contains(&report.redriven), "{report} in {:?}", began.elapsed());
+}

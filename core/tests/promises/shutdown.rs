@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use steadfast::{
-    Context, Handler, HandlerError,
+    Context, Delivery, Handler, HandlerError, Next, Outcome, from_fn,
     store::{Key, MemoryStore, RecordId, Scope, Store},
 };
 use steadfast_mock::MockBroker;
@@ -154,4 +154,52 @@ async fn stops_do_not_wear_out_messages_that_never_ran() {
     let _running = broker.start(consumer(handler).build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
     broker.dead_letters(DEAD).expect_none();
+}
+
+async fn until_cancelled(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
+    let cancellation = delivery.cancellation().clone();
+    cancellation.cancelled().await;
+    next.run(delivery).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_begins_on_what_was_taken_back() {
+    let broker = broker_with(&["a"]);
+    let begun = Ledger::default();
+    let handler = Record {
+        begun: begun.clone(),
+        then: |_, _| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(())
+        },
+    };
+    let layered = consumer(handler).inner(from_fn(until_cancelled));
+    let running = broker.start(layered.build(broker.clone()).unwrap());
+    broker.until("it to be taken", |broker| broker.deliveries(SOURCE) == 1).await;
+    broker.faults().disconnect();
+    broker.until("it to come again", |broker| broker.deliveries(SOURCE) == 2).await;
+    running.stop().await.unwrap();
+    assert_eq!(begun.entries().len(), 0);
+}
+
+/// Nobody asks a session for more while it drains.
+#[tokio::test(start_paused = true)]
+async fn a_long_drain_is_not_taken_for_a_session_that_stalls() {
+    let broker = broker_with(&["a"]);
+    let begun = Ledger::default();
+    let handler = Record {
+        begun: begun.clone(),
+        then: |_, _| async {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            Ok(())
+        },
+    };
+    let consumer = consumer(handler).stalled_after(Duration::from_secs(5));
+    let running = broker.start(consumer.build(broker.clone()).unwrap());
+    broker.until("it to run", |_| begun.count("a") == 1).await;
+    running.shutdown().trigger();
+    tokio::task::yield_now().await;
+    crate::support::publish(&broker, &["b", "c"]);
+    running.stop().await.unwrap();
+    assert_eq!((broker.backlog(SOURCE), begun.entries().len()), (2, 1));
 }

@@ -33,6 +33,8 @@ use crate::{broker::Broker, store::Store};
 /// ```
 pub struct Redrive {
     broker: Arc<dyn Broker>,
+    /// Where the messages came from.
+    source: Arc<dyn Broker>,
     destination: String,
     group: String,
     store: Option<Arc<dyn Store>>,
@@ -40,6 +42,7 @@ pub struct Redrive {
     per_second: u32,
     max_redrives: u32,
     most: usize,
+    max_bytes: usize,
     idle: Duration,
 }
 
@@ -50,6 +53,7 @@ impl Redrive {
     /// redriven three times.
     pub fn of(broker: Arc<dyn Broker>, destination: impl Into<String>) -> Self {
         Self {
+            source: Arc::clone(&broker),
             broker,
             destination: destination.into(),
             group: "steadfast-redrive".to_owned(),
@@ -58,8 +62,17 @@ impl Redrive {
             per_second: 10,
             max_redrives: 3,
             most: 10_000,
+            max_bytes: 64 << 20,
             idle: Duration::from_secs(5),
         }
+    }
+
+    /// Sets the broker that the messages came from, where it is not the one that has the letters: for a consumer
+    /// with [`dead_letter_on`](crate::Builder::dead_letter_on).
+    #[must_use]
+    pub fn source_on(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.source = broker;
+        self
     }
 
     /// Sets the store that holds the records.
@@ -90,10 +103,19 @@ impl Redrive {
         self
     }
 
-    /// Sets how many letters one run may look at: those that stay are held until it ends.
+    /// Sets how many letters one run may look at: those that stay are held until it ends. On Kafka no more of
+    /// one partition than its `max_unsettled_per_partition`.
     #[must_use]
     pub fn most(mut self, letters: usize) -> Self {
         self.most = letters.max(1);
+        self
+    }
+
+    /// Sets how many bytes the letters that stay may have together; 64 MiB without this setting. A run that
+    /// comes to it ends, and its report says so ([`RedriveReport::full`]).
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes.max(1);
         self
     }
 

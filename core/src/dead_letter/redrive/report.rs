@@ -21,16 +21,22 @@ pub struct RedriveReport {
     pub unfit: usize,
     /// Letters left because this very run had put them back, and they were given up again.
     pub died_again: usize,
+    /// Whether it ended because no more letters that stay could be held: others may wait behind them.
+    pub full: bool,
 }
 
 impl fmt::Display for RedriveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { redriven, filtered, too_often, unfit, died_again } = self;
+        let Self { redriven, filtered, too_often, unfit, died_again, full } = self;
         write!(
             f,
             "redriven={redriven} filtered={filtered} too_often={too_often} unfit={unfit} \
              died_again={died_again}"
-        )
+        )?;
+        if *full {
+            f.write_str(" (stopped: the letters that stay are as many bytes as `max_bytes`)")?;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::{Redrive, RedriveError, RedriveReport};
 use crate::{
@@ -42,17 +42,35 @@ async fn may_bring_more(source: &dyn Source, patience: Duration, seen: usize) ->
 /// Letters that stay: held to the end, so that the broker does not hand them out again meanwhile.
 struct Kept {
     deliveries: Vec<Delivery>,
+    bytes: usize,
+    largest: usize,
     extended: Instant,
+}
+
+impl Kept {
+    fn keep(&mut self, letter: Delivery) {
+        let size = letter.message.size();
+        self.bytes += size;
+        self.largest = self.largest.max(size);
+        self.deliveries.push(letter);
+    }
+
+    /// Whether another one may be more than the source hands out.
+    fn is_full(&self, max_bytes: usize) -> bool {
+        self.bytes + self.largest > max_bytes
+    }
 }
 
 impl<'a> Run<'a> {
     pub(super) async fn begin(redrive: &'a Redrive, dry: bool) -> Result<Self, RedriveError> {
         let broker = &redrive.broker;
-        let publisher = broker.publisher().await.map_err(RedriveError::Source)?;
-        let subscription =
-            Subscription::new(&redrive.destination, &redrive.group).max_messages(redrive.most);
+        let publisher = redrive.source.publisher().await.map_err(RedriveError::Source)?;
+        // A source of partitions lets none hold more than half.
+        let subscription = Subscription::new(&redrive.destination, &redrive.group)
+            .max_messages(redrive.most.saturating_mul(2))
+            .max_bytes(redrive.max_bytes);
         let source = broker.subscribe(&subscription).await.map_err(RedriveError::Source)?;
-        let kept = Kept { deliveries: Vec::new(), extended: Instant::now() };
+        let kept = Kept { deliveries: Vec::new(), bytes: 0, largest: 0, extended: Instant::now() };
         let mark = format!("{:032x}", rand::random::<u128>());
         Ok(Self { redrive, dry, mark, publisher, source, seen: HashSet::new(), kept })
     }
@@ -74,16 +92,26 @@ impl<'a> Run<'a> {
         let mut report = RedriveReport::default();
         let mut pace =
             tokio::time::interval(period(Duration::from_secs(1) / self.redrive.per_second));
+        // What was missed is not made up for: a burst is what the rate is there to prevent.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ended = false;
         let mut quiet_since = Instant::now();
         let mut enough = quiet_since + self.redrive.idle;
         while !ended && report.seen() < self.redrive.most {
+            report.full = self.kept.is_full(self.redrive.max_bytes);
+            if report.full {
+                break;
+            }
             let source = Arc::clone(&self.source);
             let mut receiving = source.receive(Demand::new(1, usize::MAX));
             let received = loop {
                 let hold_is_due = self.hold_is_due();
                 tokio::select! {
                     biased;
+                    () = reach(hold_is_due) => {
+                        self.hold().await;
+                        continue;
+                    }
                     received = &mut receiving => break received,
                     () = stop.as_mut(), if !ended => {}
                     () = tokio::time::sleep_until(enough), if !ended => {
@@ -91,10 +119,6 @@ impl<'a> Run<'a> {
                             enough = Instant::now() + self.redrive.idle;
                             continue;
                         }
-                    }
-                    () = reach(hold_is_due) => {
-                        self.hold().await;
-                        continue;
                     }
                 }
                 ended = true;
@@ -114,7 +138,7 @@ impl<'a> Run<'a> {
             enough = quiet_since + self.redrive.idle;
             for letter in received {
                 if !self.seen.insert(name(&letter)) {
-                    self.kept.deliveries.push(letter);
+                    self.kept.keep(letter);
                     continue;
                 }
                 if !self.dry && !ended {
@@ -125,7 +149,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 match ended {
-                    true => self.kept.deliveries.push(letter),
+                    true => self.kept.keep(letter),
                     false => self.one(letter, &mut report).await?,
                 }
             }
@@ -150,7 +174,7 @@ impl<'a> Run<'a> {
             (Some(story), Some(mut original)) => {
                 original.headers.set(headers::REDRIVE_RUN, self.mark.clone());
                 if self.dry {
-                    self.kept.deliveries.push(letter);
+                    self.kept.keep(letter);
                 } else {
                     self.put_back(letter, story, &original).await?;
                 }
@@ -160,7 +184,7 @@ impl<'a> Run<'a> {
             _ => &mut report.unfit,
         };
         *count += 1;
-        self.kept.deliveries.push(letter);
+        self.kept.keep(letter);
         Ok(())
     }
 
@@ -172,7 +196,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), RedriveError> {
         if let Some(record) = &story.record {
             let Some(store) = &self.redrive.store else {
-                self.kept.deliveries.push(letter);
+                self.kept.keep(letter);
                 return Err(RedriveError::NeedsStore { consumer: story.consumer.clone() });
             };
             // A record that is not dead was re-armed by a run that was broken off, or is about to be
@@ -181,7 +205,7 @@ impl<'a> Run<'a> {
         }
         let destination = story.origin.source.to_string();
         if let Err(error) = self.publisher.publish(&destination, original).await {
-            self.kept.deliveries.push(letter);
+            self.kept.keep(letter);
             return Err(RedriveError::Publish { destination, error });
         }
         let settled = self.source.settle(&[Settle::new(letter, Settlement::Ack)]).await;
