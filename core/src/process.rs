@@ -33,8 +33,8 @@ pub trait Process: Send + Sync {
 ///
 /// Give it to [`Builder::outer`](crate::Builder::outer) to see a delivery once, to
 /// [`Builder::inner`](crate::Builder::inner) to see every attempt. A panic in it is a failure of
-/// the message like any other (P11). An `Option` of a layer and an `Arc` of one are layers too. For an async function instead of a type see
-/// [`from_fn`](crate::from_fn).
+/// the message like any other (P11). An `Option` of a layer and an `Arc` of one are layers too. For an
+/// async function instead of a type see [`from_fn`](crate::from_fn).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a middleware",
     note = "implement `steadfast::Middleware`, or wrap an async function in `steadfast::from_fn`"

@@ -79,8 +79,8 @@ impl KafkaBroker {
 
     /// Lets unordered consumers wait for long retries in topics of the group's own, one for each of
     /// these lengths: `<source>.<group>.retry.<length>`. They are created where they are missing. A
-    /// wait between two lengths takes the longer one: it may be late, and is never early. One
-    /// that is longer than all of them is kept in place; where the consumer stops meanwhile, the message waits for the
+    /// wait between two lengths takes the longer one: it may be late, and is never early. One that is longer
+    /// than all of them is kept in place; where the consumer stops meanwhile, the message waits for the
     /// longest tier, and a store, if there is one, keeps it back for the rest.
     ///
     /// Without this setting every wait is kept in place, the message unsettled.
@@ -126,8 +126,9 @@ impl KafkaBroker {
     }
 
     /// How many messages of one partition may lie between its oldest unsettled message and the newest
-    /// received one: so many come again after a crash, at most, beside what was settled since the last commit. Beyond it, this partition is received
-    /// from no more until the oldest is settled; the others go on. 10,000 without this setting.
+    /// received one: so many come again after a crash, at most, beside what was settled since the last
+    /// commit. Beyond it, this partition is received from no more until the oldest is settled; the others go
+    /// on. 10,000 without this setting.
     #[must_use]
     pub fn max_unsettled_per_partition(mut self, messages: usize) -> Self {
         self.config.max_unsettled = messages;

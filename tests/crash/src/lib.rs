@@ -3,9 +3,9 @@
 //! A [`Round`] starts several processes of one worker, `crash-worker`: a real consumer, with the store on a
 //! real PostgreSQL. They work on the same messages at the same time, and are killed (SIGKILL) and stopped
 //! (SIGSTOP) at named [points](Point) and at random, and started again; the database, the broker and the
-//! network may be struck around them. The round ends when every record is done or dead, or fails when that takes too long. What the handlers did
-//! stands in a [ledger](Ledger) that has no unique key, so that nothing hides what was done twice, and the
-//! [`Outcome`] is judged by one verdict, whatever the broker.
+//! network may be struck around them. The round ends when every record is done or dead, or fails when that
+//! takes too long. What the handlers did stands in a [ledger](Ledger) that has no unique key, so that nothing
+//! hides what was done twice, and the [`Outcome`] is judged by one verdict, whatever the broker.
 //!
 //! Everything at random follows from the round's seed, which a failure names.
 //!
