@@ -16,7 +16,8 @@ use crate::{ConnectError, error::no_answer, lane::DEADLINE, schema::Schema};
 /// | [`transactions`](Config::transactions) | 16 | connections lent to handlers, as many as are asked for at a time |
 /// | [`idle_in_transaction`](Config::idle_in_transaction) | 60 s | how long a lent transaction may do nothing |
 ///
-/// Two more connections serve what is rare: reaping, redrives, tools.
+/// Two more connections serve what is rare: reaping, redrives, tools. Beside those that are lent, as many and
+/// four more may be open: they were given back, and are looked at, or at rest, or being closed.
 #[derive(Clone)]
 pub struct Config {
     pub(crate) options: PgConnectOptions,

@@ -186,20 +186,27 @@ pub(crate) fn no_answer(what: &str) -> sqlx::Error {
 
 /// Whether the server, and not the transaction, is in trouble. A server that ends one that did nothing
 /// for too long has an error of the transaction's class; a rule of the user's, checked at the commit, may
-/// have any.
+/// have any. What the client cannot make sense of is what a handler has left unread on its connection.
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
-    code(error).is_none_or(|code| is_outage_code(&code))
+    use sqlx::Error::{BeginFailed, Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
+    match code(error) {
+        Some(code) => is_outage_code(&code),
+        None => matches!(
+            error,
+            Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed
+        ),
+    }
 }
 
 fn is_outage_code(code: &str) -> bool {
     let class = |class| code.starts_with(class);
     // Connection, resources but for a limit that the administrator has set on a statement, operator
-    // intervention but for a cancelled statement, system error, a replica.
+    // intervention but for a cancelled statement, system error. Not 25006, that it takes no writes: it took
+    // them when it lent the transaction, and a server that is demoted ends its sessions.
     class("08")
         || (class("53") && code != "53400")
         || (class("57") && code != "57014")
         || class("58")
-        || code == "25006"
 }
 
 #[cfg(test)]
@@ -220,7 +227,7 @@ mod tests {
             ("0A000", Connection, false),
             ("26000", Connection, false),
             ("42P05", Connection, false),
-            ("25006", Connection, true),
+            ("25006", Connection, false),
             ("25P02", Connection, false),
             ("25P03", Connection, false),
             ("08006", Connection, true),
@@ -240,7 +247,16 @@ mod tests {
             assert_eq!(Trouble::of_code(code), of_rows, "{code}");
             assert_eq!(is_outage_code(code), is_outage, "{code}");
         }
-        assert_eq!(Trouble::of(&no_answer("a test")), Connection);
-        assert!(is_outage(&no_answer("a test")));
+        for (error, outage) in [
+            (no_answer("a test"), true),
+            (sqlx::Error::PoolTimedOut, true),
+            (sqlx::Error::WorkerCrashed, true),
+            (sqlx::Error::BeginFailed, true),
+            (sqlx::Error::Protocol("unexpected message: CopyData".to_owned()), false),
+            (sqlx::Error::InvalidSavePointStatement, false),
+        ] {
+            assert_eq!(Trouble::of(&error), Connection, "{error}");
+            assert_eq!(is_outage(&error), outage, "{error}");
+        }
     }
 }

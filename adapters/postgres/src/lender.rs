@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     Config,
-    error::{Trouble, no_answer},
+    error::{Trouble, is_outage, no_answer},
     lane::{DEADLINE, uuid},
     migrate::Server,
 };
@@ -27,7 +27,11 @@ use crate::{
 /// A statement that was given up may run for this long until it is ended by closing its connection.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Places in the pool beyond those that are lent.
+/// How long the server may take to answer over a new connection: with TLS and a password, that takes eight
+/// round trips.
+const QUESTION: Duration = Duration::from_secs(3);
+
+/// Places in the pool beyond those that are lent, and as many that have been given back.
 const SPARE: u32 = 4;
 
 /// After so long a rest, a connection is asked whether it is there before it is lent, and must say so in
@@ -53,9 +57,9 @@ impl Lender {
         let suspicion = Suspicion::default();
         let suspects = suspicion.clone();
         let pool = PgPoolOptions::new()
-            // The permits are the bound. A connection that dies while the pool looks at it keeps its place there
-            // until the operating system gives it up.
-            .max_connections(config.transactions.saturating_add(SPARE))
+            // What is lent is bounded by the permits. A connection that dies while the pool looks at it
+            // keeps its place until the operating system gives it up, and all may die at once.
+            .max_connections(config.transactions.saturating_mul(2).saturating_add(SPARE))
             // Longer than it takes to give a connection back.
             .acquire_timeout(PATIENCE * 3)
             .test_before_acquire(false)
@@ -140,7 +144,7 @@ impl Lender {
     /// Completes the record and commits, in one round trip. The text stands for itself, since only such
     /// may hold two statements; a scope has none but harmless characters. The commit begins another
     /// transaction, for sqlx to end: it does not know that the first one has ended, and the server would
-    /// complain.
+    /// complain. Answered with a row whose column has the name of the function.
     pub(crate) fn finish(&self, id: &RecordId, token: &Token) -> AssertSqlSafe<Arc<str>> {
         let key =
             id.key.as_bytes().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -152,25 +156,34 @@ impl Lender {
         ))
     }
 
-    /// Whether the server that answers those who come now is in a transaction of this role that had begun by
-    /// then. One that has taken the place of another knows none of the other's. A doubt counts as one.
-    pub(crate) async fn has_one_as_old_as(&self, begun_at: Instant) -> Result<bool, sqlx::Error> {
+    /// Whether the server that answers those who come now has a session of this role that was there by then, as
+    /// that of a transaction which had begun was. One that has taken the place of another has none, unless
+    /// this role read from it before. A doubt counts as one, and so does an error that is no outage.
+    pub(crate) async fn has_session_as_old_as(
+        &self,
+        begun_at: Instant,
+    ) -> Result<bool, sqlx::Error> {
         /// By which the server's clock may have been set back meanwhile, or run behind ours.
         const CLOCKS: Duration = Duration::from_secs(1);
         let asked = async {
             let mut connection = self.config.options.connect().await?;
             // The server takes its own time of the question, which is later than this.
             let age = begun_at.elapsed().saturating_sub(CLOCKS);
-            let has_one = sqlx::query_scalar(
-                "select exists(select from pg_stat_activity where usename = session_user
-                     and xact_start <= clock_timestamp() - make_interval(secs => $1)
-                     and pid <> pg_backend_pid())",
+            // Sessions, for a handler may have ended the transaction by itself and be at work all the
+            // same. The age of those that are hidden from this role is null.
+            let has_one = sqlx::query_scalar::<_, bool>(
+                "select exists(select from pg_stat_activity
+                     where datname = current_database() and usename = session_user
+                       and pid <> pg_backend_pid()
+                       and coalesce(
+                           backend_start <= clock_timestamp() - make_interval(secs => $1), true))",
             );
-            let has_one = has_one.bind(age.as_secs_f64()).fetch_one(&mut connection).await?;
-            connection.close().await?;
-            Ok(has_one)
+            has_one.bind(age.as_secs_f64()).fetch_one(&mut connection).await
         };
-        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(no_answer("a rollback")))
+        match timeout(QUESTION, asked).await {
+            Ok(Err(error)) if !is_outage(&error) => Ok(true),
+            answered => answered.unwrap_or_else(|_| Err(no_answer("a new connection"))),
+        }
     }
 }
 

@@ -20,7 +20,8 @@ const MIGRATIONS: [(i64, &str, &str); 1] =
 /// nothing.
 ///
 /// # Errors
-/// When the server cannot be reached, or refuses; then nothing was changed.
+/// When the server cannot be reached, or refuses. Each migration is made whole or not at all; the schema, and
+/// the table that says which were made, may be there without any.
 pub async fn migrate(config: &Config) -> Result<(), ConnectError> {
     let unavailable = |error| ConnectError::Unavailable { address: config.address(), error };
     let mut connection = config.connect().await?;
@@ -116,10 +117,11 @@ async fn check_permissions(
     config: &Config,
 ) -> Result<(), ConnectError> {
     // Each says nothing and changes nothing; it is refused without the permission.
-    const NEEDED: [&str; 4] = [
+    const NEEDED: [&str; 5] = [
         r#"select from "{schema}".inbox limit 0"#,
         r#"update "{schema}".inbox set attempts = attempts where false"#,
         r#"delete from "{schema}".inbox where false"#,
+        r#"select from "{schema}".scopes limit 0"#,
         r#"insert into "{schema}".scopes (name) select '' where false"#,
     ];
     let at_start =

@@ -1,9 +1,9 @@
 //! The transaction that a handler writes in.
 
-use std::{any::Any, pin::pin};
+use std::{any::Any, pin::pin, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{Postgres, Transaction};
+use sqlx::{Postgres, Row as _, Transaction};
 use steadfast::{
     Context, HandlerError,
     store::{Lent, RecordId, StoreError, Token, Written},
@@ -124,7 +124,14 @@ impl PostgresTransaction {
             self.work = Work::Open(Open { transaction, permit, begun_at, idle_at });
         }
         match &mut self.work {
-            Work::Open(open) => Ok(&mut open.transaction),
+            Work::Open(open) => {
+                // Whoever asks is about to do something. What may have been ended by now stays so.
+                let now = Instant::now();
+                if now < open.idle_at {
+                    open.idle_at = now + self.store.lender().idle_in_transaction();
+                }
+                Ok(&mut open.transaction)
+            }
             _ => Err(sqlx::Error::BeginFailed),
         }
     }
@@ -137,23 +144,37 @@ impl Lent for PostgresTransaction {
             self.open().await.map_err(store_error)?;
         }
         let Self { store, id, token, work } = *self;
-        let Work::Open(Open { mut transaction, permit, idle_at, .. }) = work else {
+        let Work::Open(Open { mut transaction, permit, begun_at, idle_at }) = work else {
             return store.write(&id, &token, Ending::Complete).await;
         };
         let task = tokio::spawn(async move {
             let _permit = permit;
             let finish = store.lender().finish(&id, &token);
-            let finished =
-                timeout(DEADLINE, sqlx::raw_sql(finish).execute(&mut *transaction)).await;
-            let error = match finished.unwrap_or_else(|_| Err(no_answer("a commit"))) {
-                Ok(_) => return Ok(Written::Applied),
+            let mut finished = sqlx::raw_sql(finish).fetch_all(&mut *transaction);
+            let mut heard = timeout(DEADLINE, &mut finished).await;
+            if heard.is_err() && is_at_it(&store, &id, &token, begun_at).await {
+                heard = timeout(SLOW_COMMIT, &mut finished).await;
+            }
+            drop(finished);
+            let error = match heard.unwrap_or_else(|_| Err(no_answer("a commit"))) {
+                Ok(rows) if rows.iter().any(|row| row.try_column("finish").is_ok()) => {
+                    return Ok(Written::Applied);
+                }
+                Ok(_) => sqlx::Error::Protocol(NOT_ITS_ANSWER.to_owned()),
                 Err(error) => error,
             };
             store.lender().suspect();
-            match code(&error).as_deref() {
+            let said = code(&error);
+            if said.is_none() && !is_outage(&error) {
+                // The commit's own answer comes after what was heard in its place: this waits for it.
+                let _ = timeout(PATIENCE, transaction.rollback()).await;
+            }
+            match said.as_deref() {
                 Some("SF001") => Ok(Written::Fenced),
                 Some("SF002") => Err(StoreError::Refused(ENDED_BY_HANDLER.into())),
-                _ if is_outage(&error) && has_committed(&store, &id, &token).await? => {
+                said if (said.is_none() || is_outage(&error))
+                    && has_committed(&store, &id, &token).await? =>
+                {
                     Ok(Written::Applied)
                 }
                 _ => Err(not_committed(error, idle_at)),
@@ -183,17 +204,28 @@ impl Lent for PostgresTransaction {
             // Kept until the end: were it given up, the connection would be closed, and with it might go
             // what is asked for.
             let mut rollback = pin!(transaction.rollback());
-            match timeout(PATIENCE, &mut rollback).await {
-                Ok(Err(error)) if is_outage(&error) && !may_be_idle(&error, idle_at) => {
+            let ended = match timeout(PATIENCE, &mut rollback).await {
+                Ok(ended) => ended,
+                // A long statement, or a server that is gone? What is heard meanwhile is looked at first.
+                Err(_) => tokio::select! {
+                    biased;
+                    ended = &mut rollback => ended,
+                    has_one = store.lender().has_session_as_old_as(begun_at) => {
+                        return match has_one {
+                            Ok(false) if Instant::now() < idle_at => {
+                                Err(StoreError::unavailable(GONE))
+                            }
+                            Ok(_) => Ok(()),
+                            Err(error) => Err(StoreError::unavailable(error)),
+                        };
+                    }
+                },
+            };
+            match ended {
+                Err(error) if is_outage(&error) && !may_be_idle(&error, idle_at) => {
                     Err(store_error(error))
                 }
-                Ok(_) => Ok(()),
-                // A long statement, or a server that is gone?
-                Err(_) => match store.lender().has_one_as_old_as(begun_at).await {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err(StoreError::unavailable(GONE)),
-                    Err(error) => Err(StoreError::unavailable(error)),
-                },
+                _ => Ok(()),
             }
         });
         task.await.map_err(StoreError::unavailable)?
@@ -207,8 +239,21 @@ impl Lent for PostgresTransaction {
 const ENDED_BY_HANDLER: &str = "the handler ended the lent transaction by itself: leave commit and rollback to \
      steadfast, and return an error to have it rolled back";
 
-const GONE: &str =
-    "the server of the lent transaction fell silent, and the one that answers now has none as old";
+const GONE: &str = "the server of the lent transaction fell silent, and the one that answers now has no \
+     session as old";
+
+const NOT_ITS_ANSWER: &str = "something else was heard than the answer to the commit: what the handler asked for \
+     in the lent transaction, such as a COPY, was not read to its end";
+
+/// How much longer than other answers a commit is waited for, while the server is there: a rule of the user's
+/// may take its time.
+const SLOW_COMMIT: Duration = Duration::from_secs(50);
+
+/// Whether the server may still be at a commit that it has not answered.
+async fn is_at_it(store: &PostgresStore, id: &RecordId, token: &Token, begun_at: Instant) -> bool {
+    matches!(store.lender().has_session_as_old_as(begun_at).await, Ok(true))
+        && matches!(has_committed(store, id, token).await, Ok(false))
+}
 
 /// The end of a transaction of which it is certain that it did not commit: by an outage, or because of
 /// what the handler did in it. If in doubt it is the handler, whose attempts are counted: what is taken for
@@ -230,7 +275,7 @@ fn may_be_idle(error: &sqlx::Error, idle_at: Instant) -> bool {
     code(error).is_none() && Instant::now() >= idle_at
 }
 
-/// Whether a transaction committed, when the reply to that was lost.
+/// Whether a transaction committed, when the reply to that was lost or not understood.
 async fn has_committed(
     store: &PostgresStore,
     id: &RecordId,

@@ -5,8 +5,9 @@ mod support;
 
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use steadfast::{Backoff, Consumer, Context, DedupKey, Handler, HandlerError, Retry};
 use steadfast_mock::MockBroker;
 use steadfast_postgres::{PostgresContext as _, sqlx, testing::Scratch};
@@ -34,7 +35,58 @@ impl Handler for Then {
     }
 }
 
-/// Books, does nothing for a while, and may book again.
+/// Books, copies what cannot be copied, perhaps to a savepoint, and takes no notice.
+struct CopyBadly {
+    to_savepoint: bool,
+}
+
+impl Handler for CopyBadly {
+    type Message = Payment;
+
+    async fn handle(&self, paid: Payment, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let transaction = cx.transaction().await?;
+        let insert = sqlx::query("insert into payments values ($1)").bind(paid.id);
+        insert.execute(&mut **transaction).await?;
+        if self.to_savepoint {
+            let mut inner = transaction.begin().await?;
+            copy_badly(&mut inner).await?;
+            inner.rollback().await?;
+        } else {
+            copy_badly(transaction).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The client leaves half of the server's answer to this unread.
+async fn copy_badly(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut copy = connection.copy_in_raw("copy payments from stdin").await?;
+    // More than the server looks ahead: it has found the fault before it is told to stop.
+    copy.send("one\ttoo many\n".repeat(100).into_bytes()).await?;
+    copy.abort("it is not needed").await.expect_err("the server has stopped by itself");
+    Ok(())
+}
+
+/// Books, reads the beginning of a long copy, and may fail then.
+struct ReadLittle {
+    fails: bool,
+}
+
+impl Handler for ReadLittle {
+    type Message = Payment;
+
+    async fn handle(&self, paid: Payment, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let transaction = cx.transaction().await?;
+        let insert = sqlx::query("insert into payments values ($1)").bind(paid.id);
+        insert.execute(&mut **transaction).await?;
+        let long = "copy (select generate_series(1, 1000)) to stdout";
+        let mut rows = transaction.copy_out_raw(long).await?;
+        rows.try_next().await?.expect("a row");
+        if self.fails { Err(HandlerError::transient("the bank is closed")) } else { Ok(()) }
+    }
+}
+
+/// Books, does nothing for a while, and may ask again to book again.
 struct Dawdle {
     books_again: bool,
 }
@@ -48,6 +100,7 @@ impl Handler for Dawdle {
         insert().execute(&mut **transaction).await?;
         sleep(Duration::from_millis(400)).await;
         if self.books_again {
+            let transaction = cx.transaction().await?;
             insert().execute(&mut **transaction).await?;
         }
         Ok(())
@@ -65,14 +118,8 @@ async fn booked(scratch: &Scratch) -> i64 {
     count.fetch_one(scratch.pool()).await.expect("a count")
 }
 
-/// One message, which must come to its end in the dead letters after so many attempts of two, for this
-/// reason.
-async fn is_given_up<H: Handler<Message = Payment>>(
-    scratch: &Scratch,
-    handler: H,
-    attempts: u32,
-    reason: &str,
-) {
+/// One message, until it is settled.
+async fn settled<H: Handler<Message = Payment>>(scratch: &Scratch, handler: H) -> MockBroker {
     let broker = MockBroker::new();
     let consumer = Consumer::builder("test", handler)
         .source("payments")
@@ -87,7 +134,18 @@ async fn is_given_up<H: Handler<Message = Payment>>(
     broker.publish_json("payments", &Payment { id: "a".to_owned() });
     let _running = broker.start(consumer);
     let settled = timeout(Duration::from_secs(20), broker.settled("payments")).await;
-    settled.expect("it is given up, and not tried for ever");
+    settled.expect("it is done or given up, and not tried for ever");
+    broker
+}
+
+/// It must come to its end in the dead letters after so many attempts of two, for this reason.
+async fn is_given_up<H: Handler<Message = Payment>>(
+    scratch: &Scratch,
+    handler: H,
+    attempts: u32,
+    reason: &str,
+) {
+    let broker = settled(scratch, handler).await;
     let letters = broker.dead_letters("payments.dead");
     letters.expect_one().after_attempts(attempts);
     let last_error: String = sqlx::query_scalar("select last_error from inbox where state = 'x'")
@@ -148,4 +206,44 @@ async fn a_statement_after_too_long_an_idleness_is_a_failure_and_no_outage() {
     let scratch = with_little_patience().await;
     is_given_up(&scratch, Dawdle { books_again: true }, 2, "").await;
     assert_eq!(booked(&scratch).await, 0);
+}
+
+/// The server did take writes, or it would not have lent it.
+#[tokio::test]
+async fn a_handler_that_makes_the_transaction_read_only_has_failed() {
+    let scratch = with_payments(scratch().await).await;
+    is_given_up(&scratch, Then("set transaction read only"), 2, "read-only").await;
+    assert_eq!(booked(&scratch).await, 0);
+}
+
+/// What was left unread is not taken for the answer to the commit.
+#[tokio::test]
+async fn a_copy_that_failed_unnoticed_is_no_success() {
+    let scratch = with_payments(scratch().await).await;
+    let reason = "was not read to its end";
+    is_given_up(&scratch, CopyBadly { to_savepoint: false }, 2, reason).await;
+    assert_eq!(booked(&scratch).await, 0);
+}
+
+#[tokio::test]
+async fn a_commit_behind_an_answer_that_nobody_read_is_found() {
+    let scratch = with_payments(scratch().await).await;
+    let broker = settled(&scratch, CopyBadly { to_savepoint: true }).await;
+    broker.dead_letters("payments.dead").expect_none();
+    assert_eq!(booked(&scratch).await, 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_not_read_to_its_end_is_no_outage() {
+    let scratch = with_payments(scratch().await).await;
+    is_given_up(&scratch, ReadLittle { fails: true }, 2, "the bank is closed").await;
+    assert_eq!(booked(&scratch).await, 0);
+}
+
+#[tokio::test]
+async fn a_commit_behind_rows_that_nobody_read_is_found() {
+    let scratch = with_payments(scratch().await).await;
+    let broker = settled(&scratch, ReadLittle { fails: false }).await;
+    broker.dead_letters("payments.dead").expect_none();
+    assert_eq!(booked(&scratch).await, 1);
 }

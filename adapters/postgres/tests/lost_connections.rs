@@ -19,10 +19,11 @@ use steadfast::{
 };
 use steadfast_mock::MockBroker;
 use steadfast_postgres::{
-    Config, PostgresContext as _, PostgresStore, PostgresTransaction, sqlx, testing::Scratch,
+    Config, ConnectError, PostgresContext as _, PostgresStore, PostgresTransaction, sqlx,
+    testing::Scratch,
 };
 use steadfast_test_servers::Proxy;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
     HOUR, claim, config, effects, granted, id, scratch, until, url, with_effects,
@@ -151,12 +152,20 @@ async fn end(pool: &PgPool, pid: i32) {
 
 /// A store behind a network that can fall silent, as a firewall that has forgotten a connection.
 async fn behind(scratch: &Scratch) -> (Proxy, PostgresStore) {
+    behind_with(scratch, |config| config.transactions(1)).await
+}
+
+/// The same, with settings of the test's.
+async fn behind_with(
+    scratch: &Scratch,
+    set: impl FnOnce(Config) -> Result<Config, ConnectError>,
+) -> (Proxy, PostgresStore) {
     let options = PgConnectOptions::from_str(&url()).expect("a URL");
     let target = format!("{}:{}", options.get_host(), options.get_port());
     let proxy = Proxy::start(target).await.expect("a port");
     let options = options.host("127.0.0.1").port(proxy.address().port());
     let config = Config::with(options).schema(scratch.schema()).expect("a name");
-    let config = config.lanes(1).and_then(|c| c.transactions(1)).expect("numbers");
+    let config = config.lanes(1).and_then(set).expect("numbers");
     let store = PostgresStore::connect(&config).await.expect("it connects");
     (proxy, store)
 }
@@ -197,6 +206,59 @@ async fn an_end_that_is_never_answered_frees_its_connection() {
     let opened = timeout(PATIENCE, ours(&mut next).open()).await;
     opened.expect("there is a free one").expect("it begins");
     assert_eq!(next.complete().await.unwrap(), Written::Applied);
+}
+
+/// It is not idleness that has ended it, however long ago it began.
+#[tokio::test]
+async fn a_transaction_that_is_lost_while_it_is_in_use_is_an_outage() {
+    const IDLE: Duration = Duration::from_secs(3);
+    let scratch = scratch().await;
+    let set = |config: Config| config.transactions(1)?.idle_in_transaction(IDLE);
+    let (proxy, store) = behind_with(&scratch, set).await;
+    let mut used = lent(&store, "used").await;
+    ours(&mut used).open().await.expect("a transaction");
+    let begun = Instant::now();
+    while begun.elapsed() < IDLE {
+        let transaction = ours(&mut used).open().await.expect("a transaction");
+        transaction.execute("select pg_sleep(0.2)").await.expect("it is there");
+    }
+    proxy.cut();
+    let error = used.roll_back().await.expect_err("it was an outage");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+}
+
+/// The network takes nothing any more, not even that they are closed: they keep their places in the pool, and
+/// as many others find one.
+#[tokio::test]
+async fn connections_that_cannot_be_closed_hold_up_no_others() {
+    const LENT: u32 = 5;
+    /// More than the buffers on the way hold.
+    const MUCH: usize = 16 * 1024 * 1024;
+    let scratch = with_effects().await;
+    let (proxy, store) = behind_with(&scratch, |config| config.transactions(LENT)).await;
+    let mut silent = join_all((0..LENT).map(|n| lent(&store, n))).await;
+    let mut next = join_all((LENT..2 * LENT).map(|n| lent(&store, n))).await;
+    let statement = format!("copy {}.effects from stdin", scratch.schema());
+    let mut copies = Vec::new();
+    for lent in &mut silent {
+        let transaction = ours(lent).open().await.expect("a transaction");
+        copies.push(transaction.copy_in_raw(&statement).await.expect("a copy"));
+    }
+    proxy.vanish();
+    let much = vec![b'x'; MUCH];
+    for copy in &mut copies {
+        let sent = timeout(Duration::from_millis(200), copy.send(much.as_slice())).await;
+        assert!(sent.is_err(), "the network takes it all");
+    }
+    drop(copies);
+    // Whatever they say.
+    join_all(silent.into_iter().map(|lent| lent.roll_back())).await;
+    let opened = join_all(next.iter_mut().map(|lent| ours(lent).open())).await;
+    let opened: Result<Vec<_>, _> = opened.into_iter().collect();
+    opened.expect("connections for all of them");
+    proxy.cut();
+    let ended = "select not exists (select from pg_locks where relation = 'effects'::regclass)";
+    until(&scratch, "the server to see that they are gone", ended).await;
 }
 
 /// All are lent for longer than a handler waits: its attempt ends at its timeout, not when one is free, and

@@ -109,13 +109,40 @@ fn grants(schema: &str, role: &str) -> String {
     grants.replace("steadfast", schema).replace("billing", role)
 }
 
+/// A role that may do nothing, and what connects as it.
+async fn role(scratch: &Scratch) -> (String, Config) {
+    let role = format!("r_{}", scratch.schema());
+    run(scratch, &format!("create role {role} login")).await;
+    let options = PgConnectOptions::from_str(&url()).expect("a URL").username(&role);
+    (role, Config::with(options).schema(scratch.schema()).expect("a name"))
+}
+
+#[tokio::test]
+async fn each_grant_that_is_missing_is_found_at_start() {
+    let scratch = scratch().await;
+    let (role, config) = role(&scratch).await;
+    let grants = grants(scratch.schema(), &role);
+    run(&scratch, &grants).await;
+    let to_role = format!(" to {role};");
+    for grant in grants.lines() {
+        let grant = grant.strip_prefix("grant ").and_then(|grant| grant.strip_suffix(&to_role));
+        let (privileges, object) = grant.and_then(|g| g.split_once(" on ")).expect("a grant");
+        for privilege in privileges.split(", ") {
+            run(&scratch, &format!("revoke {privilege} on {object} from {role}")).await;
+            let words = refused(&config).await.to_string();
+            assert!(words.contains(&role), "without {privilege} on {object}: {words}");
+            run(&scratch, &format!("grant {privilege} on {object} to {role}")).await;
+        }
+    }
+    PostgresStore::connect(&config).await.expect("nothing is missing");
+    run(&scratch, &format!("drop owned by {role}; drop role {role}")).await;
+}
+
 #[tokio::test]
 async fn a_role_with_the_documented_grants_and_no_more_does_everything() {
     let scratch = scratch().await;
-    let role = format!("r_{}", scratch.schema());
-    run(&scratch, &format!("create role {role} login; create table effects (n int);")).await;
-    let options = PgConnectOptions::from_str(&url()).unwrap().username(&role);
-    let config = Config::with(options).schema(scratch.schema()).unwrap();
+    let (role, config) = role(&scratch).await;
+    run(&scratch, "create table effects (n int)").await;
 
     let words = refused(&config).await.to_string();
     assert!(words.contains(&role) && words.contains("docs/postgres.md"), "{words}");

@@ -153,6 +153,25 @@ async fn a_stale_owner_commits_nothing() {
     assert_eq!(store.look(&id("a")).await.unwrap().unwrap().state, State::InProgress);
 }
 
+/// A rule of the user's may take longer than a server that is well takes for anything else.
+#[tokio::test]
+async fn a_commit_that_takes_its_time_is_waited_for() {
+    let scratch = with_payments().await;
+    let rule = "create function ponder() returns trigger language plpgsql as
+                    'begin perform pg_sleep(12); return null; end';
+                create constraint trigger rule after insert on payments
+                    deferrable initially deferred for each row execute function ponder()";
+    sqlx::raw_sql(rule).execute(scratch.pool()).await.expect("a rule");
+    let store = scratch.store();
+    let token = granted(&store, "a").await.token;
+    let mut lent = store.lend(&id("a"), &token).unwrap();
+    let open = lent.as_any_mut().downcast_mut::<PostgresTransaction>().unwrap();
+    let insert = sqlx::query("insert into payments values ('a')");
+    insert.execute(&mut **open.open().await.unwrap()).await.unwrap();
+    assert_eq!(lent.complete().await.unwrap(), Written::Applied);
+    assert_eq!(booked(&scratch).await, (1, 1));
+}
+
 /// HARDCASES E17: a `begin` given up half-way must not leave a connection in a transaction.
 #[tokio::test]
 async fn a_begin_that_is_given_up_spoils_no_connection() {

@@ -27,6 +27,9 @@ impl RabbitMq {
     /// A server by its URL, `amqp://user:password@host:port/virtual-host`, the virtual host
     /// percent-encoded and `/` if it is left out. `amqps://` needs the feature `tls`.
     ///
+    /// `?frame_max=` bounds the bytes of a frame, and with it the headers of a message: 131,072 if it is
+    /// left out, as the server's own default is. Where the server's bound is smaller, that one counts.
+    ///
     /// Nothing is connected yet.
     ///
     /// # Errors

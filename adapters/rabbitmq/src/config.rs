@@ -81,10 +81,10 @@ impl RabbitMq {
         self.configure(|config| config.key_header = name.into())
     }
 
-    /// Promises that a policy gives every source with a delivery limit a dead-letter exchange. AMQP
-    /// does not show policies; without this promise and without the argument
-    /// `x-dead-letter-exchange`, a queue that has a delivery limit is refused, because the server
-    /// would drop messages.
+    /// Promises that a policy gives every source with a delivery limit a dead-letter exchange, and the
+    /// strategy `at-least-once` with the overflow `reject-publish`. AMQP does not show policies; without
+    /// this promise and without the argument `x-dead-letter-exchange`, a queue that has a delivery limit
+    /// is refused, because the server would drop messages.
     #[must_use]
     pub fn policies_dead_letter(self) -> Self {
         self.configure(|config| config.policies_dead_letter = true)
@@ -142,6 +142,9 @@ impl Config {
             return Err(ConfigError::Heartbeat);
         }
         uri.query.heartbeat.get_or_insert(10);
+        // Where nobody bounds it, the client sets aside 64 frames of 4 GiB.
+        let frame_max = uri.query.frame_max.filter(|bytes| *bytes > 0);
+        uri.query.frame_max = frame_max.or(Some(131_072));
         Ok(Self {
             uri,
             queues: Vec::new(),
@@ -224,6 +227,15 @@ mod tests {
         let refused = RabbitMq::new("amqp://rabbit.example/%2f?heartbeat=0").unwrap_err();
         assert_eq!(refused, ConfigError::Heartbeat);
         assert_eq!(Config::new("amqp://rabbit.example").unwrap().uri.query.heartbeat, Some(10));
+    }
+
+    #[test]
+    fn a_frame_has_a_bound_whatever_the_server_says() {
+        for (query, bytes) in [("", 131_072), ("?frame_max=0", 131_072), ("?frame_max=8192", 8192)]
+        {
+            let config = Config::new(&format!("amqp://rabbit.example/%2f{query}")).unwrap();
+            assert_eq!(config.uri.query.frame_max, Some(bytes), "{query}");
+        }
     }
 
     #[test]

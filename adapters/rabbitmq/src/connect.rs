@@ -36,11 +36,11 @@ impl Link {
         Ok(Self { connection, deadline: config.deadline, blocked })
     }
 
+    /// What is said against a channel is no refusal: the client may repeat what was said against an
+    /// earlier one, of the same number.
     pub(crate) async fn channel(&self) -> Result<Channel, BrokerError> {
         let opening = self.connection.create_channel();
-        within(self.deadline, "opening a channel", opening)
-            .await?
-            .map_err(|error| at_setup(error, "opening a channel"))
+        within(self.deadline, "opening a channel", opening).await?.map_err(BrokerError::unavailable)
     }
 
     /// Why the server takes nothing now: out of memory, out of disk space.
@@ -52,12 +52,9 @@ impl Link {
         self.connection.status().connected()
     }
 
-    /// Bytes of the largest frame; no bound where the server names none.
+    /// Bytes of the largest frame.
     pub(crate) fn frame_max(&self) -> usize {
-        match self.connection.configuration().frame_max() {
-            0 => usize::MAX,
-            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
-        }
+        usize::try_from(self.connection.configuration().frame_max()).unwrap_or(usize::MAX)
     }
 
     pub(crate) async fn close(&self) {

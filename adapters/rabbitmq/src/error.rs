@@ -21,6 +21,37 @@ pub(crate) fn reply(error: &lapin::Error) -> Option<(u16, &str)> {
     }
 }
 
+/// The client's error that stands behind this one, if there is one.
+pub(crate) fn of_client(error: &BrokerError) -> Option<&lapin::Error> {
+    match error {
+        BrokerError::Unavailable(error) => error.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether all the channels that a connection may have are in use.
+pub(crate) fn has_all_channels(error: &BrokerError) -> bool {
+    let error = of_client(error).map(lapin::Error::kind);
+    matches!(error, Some(ErrorKind::ChannelsLimitReached))
+}
+
+/// What the client could not read of a message, if it has given up its connection over that.
+pub(crate) fn unreadable(error: &lapin::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::ParsingError(_) => Some(
+            "a property such as `correlation-id`, `message-id` or `type`, or the name of a header, is \
+             not UTF-8",
+        ),
+        // In the client's words; the server has others.
+        ErrorKind::ProtocolError(error)
+            if error.get_message().as_str().starts_with("frame too large") =>
+        {
+            Some("its headers are larger than a frame, which `?frame_max=` in the URL bounds")
+        }
+        _ => None,
+    }
+}
+
 /// What is said of a step of a set-up that failed.
 pub(crate) fn at_setup(error: lapin::Error, doing: &str) -> BrokerError {
     match reply(&error) {
@@ -75,7 +106,7 @@ fn fix(code: u16, text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use lapin::protocol::AMQPError;
+    use lapin::protocol::{AMQPError, basic::parse_properties};
 
     use super::*;
 
@@ -103,6 +134,29 @@ mod tests {
                 other => panic!("{code} is {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn what_the_client_cannot_read_is_told_from_what_the_server_refuses() {
+        // A `correlation-id` of two bytes.
+        let failed = parse_properties(&[0x04, 0x00, 2, 0xff, 0xfe][..]).unwrap_err();
+        let found = unreadable(&ErrorKind::ParsingError(failed).into());
+        assert!(found.is_some_and(|found| found.contains("UTF-8")), "{found:?}");
+        let told = |text: &str| {
+            let error = AMQPError::from_id(501, text.into()).unwrap();
+            unreadable(&ErrorKind::ProtocolError(error).into())
+        };
+        let found = told("frame too large: 131073 bytes");
+        assert!(found.is_some_and(|found| found.contains("frame_max")), "{found:?}");
+        assert_eq!(told("FRAME_ERROR - type 2, all octets = <<>>: {frame_too_large,9,8}"), None);
+    }
+
+    #[test]
+    fn a_connection_without_a_free_channel_is_no_broken_one() {
+        let full: lapin::Error = ErrorKind::ChannelsLimitReached.into();
+        assert!(has_all_channels(&BrokerError::unavailable(full)));
+        assert!(!has_all_channels(&refused(404, "NOT_FOUND - no queue 'orders' in vhost '/'")));
+        assert!(!has_all_channels(&BrokerError::unavailable("no answer")));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     connect::{Link, within},
     inspect::Known,
     topology,
+    unreadable::Streaks,
     version::Version,
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Current {
     latest: Mutex<Option<Attempt>>,
     /// What sessions have learned of their queues.
     pub(crate) known: Known,
+    /// How sessions have ended.
+    pub(crate) streaks: Streaks,
 }
 
 /// Whoever waits for an attempt gets its outcome: a server that is down is asked once for all of them.
@@ -45,7 +48,12 @@ enum Failed {
 
 impl Current {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, latest: Mutex::default(), known: Known::default() }
+        Self {
+            config,
+            latest: Mutex::default(),
+            known: Known::default(),
+            streaks: Streaks::default(),
+        }
     }
 
     pub(crate) async fn live(&self) -> Result<Arc<Live>, BrokerError> {
@@ -69,7 +77,7 @@ impl Current {
         attempt
     }
 
-    /// Lets go of a connection that does not answer. Who uses it still has it.
+    /// Lets go of a connection that is of no more use. Who uses it still has it.
     pub(crate) fn is_lost(&self, lost: &Arc<Live>) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |attempt: &Attempt| {

@@ -15,17 +15,20 @@ use steadfast::{
     Message,
     broker::{BoxError, BrokerError, Publish, PublishError},
 };
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::{
     config::Config,
     connect::{late, within},
     convert::{Outgoing, outgoing},
-    error::{NOT_FOUND, PRECONDITION_FAILED, at_setup, may_pass, reply},
+    error::{NOT_FOUND, PRECONDITION_FAILED, at_setup, has_all_channels, may_pass, reply},
     inspect::Known,
     live::{Current, Live},
+    room::Room,
     rules::max_message_bytes,
-    topology, waiting,
+    topology,
+    unreadable::Streak,
+    waiting,
 };
 
 /// Publishes on a connection that is made when it is needed, and again when it is lost.
@@ -36,7 +39,7 @@ use crate::{
 pub(crate) struct Publishing {
     config: Arc<Config>,
     current: Current,
-    permits: Semaphore,
+    room: Room,
     /// Held by whoever makes a waiting queue again: one for all whose copies have missed it.
     making_again: Mutex<()>,
 }
@@ -67,14 +70,10 @@ enum Unpublished {
     Other(PublishError),
 }
 
-/// Messages under way at the same time.
-const CHANNELS: usize = 32;
-
 impl Publishing {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let current = Current::new(Arc::clone(&config));
-        let permits = Semaphore::new(CHANNELS);
-        Self { config, current, permits, making_again: Mutex::default() }
+        Self { config, current, room: Room::new(), making_again: Mutex::default() }
     }
 
     /// The connection as it is, or a new one.
@@ -84,6 +83,25 @@ impl Publishing {
 
     pub(crate) fn known(&self) -> &Known {
         &self.current.known
+    }
+
+    pub(crate) fn streak(&self, queue: &Arc<str>) -> Arc<Streak> {
+        self.current.streaks.of(queue)
+    }
+
+    /// A channel of this connection. One that opens none is let go of, so that whoever comes next makes
+    /// another: the client keeps the number of a channel that the server has closed, with its error, and
+    /// a connection has 2,047 of them. But where all are in use, one will be free again; and a
+    /// server that takes no messages may answer nothing.
+    async fn channel(&self, live: &Arc<Live>, deadline: Duration) -> Result<Channel, BrokerError> {
+        let opened = live.channel(deadline).await;
+        if let Err(error) = &opened
+            && !has_all_channels(error)
+            && live.link.blocked().is_none()
+        {
+            self.current.is_lost(live);
+        }
+        opened
     }
 
     /// Publishes a copy into a waiting queue of this source. One that was deleted is made again.
@@ -122,11 +140,11 @@ impl Publishing {
             .map_err(|error| PublishError::Refused(error.into()))?;
         let deadline = published_as.deadline(&self.config);
         let ready = async {
-            let permit = self.permits.acquire().await.map_err(BrokerError::unavailable)?;
-            Ok::<_, BrokerError>((permit, self.live().await?))
+            let place = self.room.place(queue).await.map_err(BrokerError::unavailable)?;
+            Ok::<_, BrokerError>((place, self.live().await?))
         };
         let ready = within(deadline, "make room for a message", ready).await;
-        let (_permit, live) = ready.flatten().map_err(unavailable)?;
+        let (_place, live) = ready.flatten().map_err(unavailable)?;
         let most = max_message_bytes(live.version, &self.config);
         fits(&outgoing, most, live.link.frame_max())?;
         if let Some(reason) = live.link.blocked() {
@@ -134,7 +152,7 @@ impl Publishing {
         }
         let before = live.confirmed.load(Relaxed);
         let publishing = async {
-            let channel = live.channel(deadline).await.map_err(unavailable)?;
+            let channel = self.channel(&live, deadline).await.map_err(unavailable)?;
             confirmed(&channel, queue, &outgoing.payload, outgoing.properties).await?;
             live.confirmed.fetch_add(1, Relaxed);
             live.give_back(channel);
@@ -166,7 +184,7 @@ impl Publish for Publishing {
     async fn check(&self, destination: &str) -> Result<(), BrokerError> {
         let live = self.live().await?;
         let deadline = self.config.deadline;
-        let channel = live.channel(deadline).await?;
+        let channel = self.channel(&live, deadline).await?;
         topology::look(&channel, destination, deadline).await?;
         // The right to write shows in writing only: to a queue that is not there, so that nothing
         // stays.

@@ -14,7 +14,13 @@ use steadfast::broker::BrokerError;
 use tokio::sync::watch;
 
 use crate::{
-    config::Config, connect::within, convert::incoming, error::at_setup, held::Held, rules,
+    config::Config,
+    connect::within,
+    convert::incoming,
+    error::{at_setup, of_client, unreadable},
+    held::Held,
+    rules,
+    unreadable::{Streak, refusal},
     window::Window,
 };
 
@@ -29,6 +35,7 @@ pub(crate) struct Intake {
     pub(crate) config: Arc<Config>,
     pub(crate) held: Arc<Held>,
     pub(crate) window: Window,
+    pub(crate) streak: Arc<Streak>,
     /// Whether the prefetch stays what it is: without its consumer an ordered session would lose its turn.
     pub(crate) ordered: bool,
     /// Whether a second consumer of this session might have to stand by.
@@ -75,7 +82,7 @@ enum Pause {
     /// The window wants another prefetch.
     Resize,
     Stop,
-    Lost(String),
+    Lost(BrokerError),
 }
 
 impl Intake {
@@ -95,15 +102,35 @@ impl Intake {
             match self.take().await {
                 Pause::Resize => {
                     if let Err(error) = self.resize().await {
-                        break Err(error);
+                        break Err(self.consuming.told().map_or(error, BrokerError::unavailable));
                     }
                 }
                 Pause::Stop => break self.give_back().await,
-                Pause::Lost(reason) => return self.held.end(reason),
+                Pause::Lost(error) => break Err(error),
             }
         };
         if let Err(error) = done {
-            self.held.end(error.to_string());
+            self.ends(&error);
+        }
+    }
+
+    /// Ends the session, and all sessions of this queue when they end over one message without an end.
+    fn ends(&self, error: &BrokerError) {
+        let reason = match error {
+            BrokerError::Unavailable(error) => error.to_string(),
+            other => other.to_string(),
+        };
+        let Some(found) = of_client(error).and_then(unreadable) else {
+            return self.held.end(reason);
+        };
+        tracing::error!(
+            queue = &*self.queue,
+            error = %reason,
+            "the client has given up its connection over a message that it cannot read: {found}"
+        );
+        match self.streak.grows() {
+            true => self.held.refuse(refusal(&self.queue, found)),
+            false => self.held.end(reason),
         }
     }
 
@@ -157,12 +184,12 @@ impl Intake {
             for left in (0..AT_A_TIME).rev() {
                 match next {
                     (by, Some(Ok(delivery))) => self.arrive(by, delivery),
-                    (_, Some(Err(error))) => return Pause::Lost(error.to_string()),
+                    (_, Some(Err(error))) => return Pause::Lost(BrokerError::unavailable(error)),
                     (_, None) => {
                         let queue = &self.queue;
-                        return Pause::Lost(format!(
+                        return Pause::Lost(BrokerError::unavailable(format!(
                             "the server ended the consumer: queue `{queue}` was deleted, or moved"
-                        ));
+                        )));
                     }
                 }
                 // What is taken out of the stream is taken in.
@@ -214,6 +241,7 @@ impl Intake {
         if wanted > open {
             self.consume(wanted - open).await?;
         }
+        self.window.opened();
         Ok(())
     }
 
@@ -224,11 +252,12 @@ impl Intake {
         let deadline = self.config.deadline;
         let cancelling = async {
             let (tag, options) = (latest.deliveries.tag(), BasicCancelOptions::default());
-            self.channel.basic_cancel(tag, options).await.map_err(BrokerError::unavailable)?;
+            let cancelled = self.channel.basic_cancel(tag, options).await;
+            // Also when that has failed: consumers are told why a channel has ended, and who calls it is not.
             while let Some(delivery) = latest.deliveries.next().await {
                 self.arrive(latest.number, delivery.map_err(BrokerError::unavailable)?);
             }
-            Ok(())
+            cancelled.map_err(BrokerError::unavailable)
         };
         within(deadline, "cancelling the consumer", cancelling).await?
     }
@@ -264,6 +293,17 @@ impl Consuming {
             Poll::Pending
         })
         .await
+    }
+
+    /// Why they have ended, if one of them was told already.
+    fn told(&mut self) -> Option<lapin::Error> {
+        loop {
+            match self.next().now_or_never()? {
+                (_, Some(Ok(_))) => {}
+                (_, Some(Err(error))) => return Some(error),
+                (_, None) => return None,
+            }
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Nature {
     pub(crate) counts: bool,
     /// How often a message may be delivered before the server takes it away.
     pub(crate) deliveries: Option<u32>,
+    /// Whether the server then dead-letters it without waiting for a confirmation, for all that is known.
+    pub(crate) unconfirmed: bool,
     /// The broker's patience.
     pub(crate) patience: Option<Duration>,
 }
@@ -47,8 +49,8 @@ impl Nature {
                 "queue `{queue}` (RabbitMQ {version}) has a delivery limit of {limit} and no \
                  dead-letter exchange: the server would drop a message at its limit. Declare it \
                  with `x-delivery-limit` = -1 (steadfast counts attempts itself), or with \
-                 `x-dead-letter-exchange`; if a policy sets one, say so by \
-                 `RabbitMq::policies_dead_letter()`"
+                 `x-dead-letter-exchange`, `x-dead-letter-strategy` = at-least-once and `x-overflow` = \
+                 reject-publish; if a policy sets them, say so by `RabbitMq::policies_dead_letter()`"
             ));
         }
         let patience = declared
@@ -56,12 +58,15 @@ impl Nature {
             .and_then(|millis| u64::try_from(millis).ok())
             .map(Duration::from_millis);
         let single_active = declared.is("x-single-active-consumer");
+        let confirmed = declared.text("x-dead-letter-strategy") == Some("at-least-once")
+            && declared.text("x-overflow") == Some("reject-publish");
         Ok(Self {
             ordered: single_active && declared.text("x-max-priority").is_none(),
             single_active,
             has_ranks: kind == "quorum" && version >= Version::new(4, 0),
             counts: kind == "quorum",
             deliveries: limit.map(|limit| limit.saturating_add(1)),
+            unconfirmed: limit.is_some() && !confirmed && !config.policies_dead_letter,
             patience: patience.or(config.consumer_timeout),
         })
     }
@@ -88,6 +93,7 @@ impl Nature {
             has_ranks: false,
             counts: false,
             deliveries: limit.map(|limit| limit.saturating_add(1)),
+            unconfirmed: false,
             patience: config.consumer_timeout,
         })
     }
@@ -186,11 +192,31 @@ mod tests {
     fn a_delivery_limit_without_dead_letters_is_refused() {
         let limited = [("x-queue-type", "quorum"), ("x-delivery-limit", "5")];
         let words = found(limited, V3).unwrap_err();
-        assert!(words.contains("x-delivery-limit") && words.contains(" 5 "), "{words}");
+        for part in [" 5 ", "x-delivery-limit", "x-dead-letter-strategy", "x-overflow"] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
 
         let by_policy = Config { policies_dead_letter: true, ..config() };
         let nature = Nature::of("orders", Some(&Declared::with(limited)), V3, &by_policy);
         assert_eq!(nature.unwrap().deliveries, Some(6), "a limit of 5 is 6 deliveries");
+    }
+
+    #[test]
+    fn dead_letters_of_the_servers_are_confirmed_only_with_both_arguments() {
+        let limit = ("x-delivery-limit", "5");
+        let (kind, exchange) = (("x-queue-type", "quorum"), ("x-dead-letter-exchange", ""));
+        let strategy = ("x-dead-letter-strategy", "at-least-once");
+        let overflow = ("x-overflow", "reject-publish");
+        assert!(found([kind, limit, exchange], V3).unwrap().unconfirmed);
+        assert!(found([kind, limit, exchange, strategy], V3).unwrap().unconfirmed);
+        assert!(found([kind, limit, exchange, overflow], V3).unwrap().unconfirmed);
+        assert!(!found([kind, limit, exchange, strategy, overflow], V3).unwrap().unconfirmed);
+        let unlimited = ("x-delivery-limit", "-1");
+        assert!(!found([kind, unlimited, exchange], V4).unwrap().unconfirmed, "none is taken away");
+        let by_policy = Config { policies_dead_letter: true, ..config() };
+        let declared = Declared::with([kind, limit, exchange]);
+        let nature = Nature::of("orders", Some(&declared), V3, &by_policy).unwrap();
+        assert!(!nature.unconfirmed, "a policy may say both");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     connect::{late, within},
     held::{Held, Out},
     publish::Publishing,
+    unreadable::Streak,
 };
 
 pub(crate) struct Settler {
@@ -26,6 +27,7 @@ pub(crate) struct Settler {
     pub(crate) config: Arc<Config>,
     pub(crate) held: Arc<Held>,
     pub(crate) publishing: Arc<Publishing>,
+    pub(crate) streak: Arc<Streak>,
     pub(crate) ordered: bool,
     /// When the server was last told anything.
     pub(crate) said: Mutex<Option<Instant>>,
@@ -169,6 +171,9 @@ impl Settler {
             Ok(Ok(_)) => {
                 let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
                 *said = Some(Instant::now());
+                if words.iter().any(|(_, word)| matches!(word, Word::Ack)) {
+                    self.streak.breaks();
+                }
                 return true;
             }
             Ok(Err(error)) => error.to_string(),

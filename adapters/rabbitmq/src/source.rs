@@ -69,6 +69,14 @@ pub(crate) async fn open(
              order nor counts of deliveries are relied on"
         );
     }
+    if nature.unconfirmed {
+        tracing::warn!(
+            queue = &*queue,
+            "the server does not wait for a confirmation when it dead-letters a message at its delivery \
+             limit, and can lose it: that needs `x-dead-letter-strategy` = at-least-once and `x-overflow` \
+             = reject-publish. If a policy sets them, say so by `RabbitMq::policies_dead_letter()`"
+        );
+    }
     if subscription.ordered && !nature.ordered {
         tracing::error!(
             queue = &*queue,
@@ -84,6 +92,7 @@ pub(crate) async fn open(
     let channel = link.channel().await?;
     let held = Arc::new(Held::default());
     let window = Window::new(subscription.max_messages, subscription.max_bytes);
+    let streak = publishing.streak(&queue);
     let consumer = consumer_tag(&subscription.group);
     let (stop, stopping) = watch::channel(false);
     let intake = Intake {
@@ -93,6 +102,7 @@ pub(crate) async fn open(
         config: Arc::clone(&config),
         held: Arc::clone(&held),
         window,
+        streak: Arc::clone(&streak),
         ordered: capabilities.ordered,
         alone: nature.single_active,
         overtaken: capabilities.ordered && nature.has_ranks,
@@ -108,6 +118,7 @@ pub(crate) async fn open(
             config: Arc::clone(&config),
             held: Arc::clone(&held),
             publishing,
+            streak,
             ordered: capabilities.ordered,
             said: Mutex::default(),
         },

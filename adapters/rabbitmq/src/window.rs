@@ -16,8 +16,10 @@ pub(crate) struct Window {
     largest_now: usize,
     /// Messages of the window that is being seen.
     in_window: usize,
-    /// Messages since the prefetch was last changed.
+    /// Messages since the prefetch last shrank; of those before it last grew, as many as it had to see.
     seen: usize,
+    /// Whether it has grown since consumers were last opened.
+    grown: bool,
 }
 
 /// Messages for which the largest of them is remembered, at least; at most twice as many.
@@ -39,10 +41,12 @@ impl Window {
             largest_now: 1,
             in_window: 0,
             seen: 0,
+            grown: false,
         }
     }
 
-    /// Notes a message. The prefetch shrinks at once, and grows slowly.
+    /// Notes a message. The prefetch shrinks at once, and grows slowly: it doubles when as many have come as
+    /// it lets come. More could not be asked for, since whoever settles nothing is sent no more.
     pub(crate) fn saw(&mut self, bytes: usize) {
         if self.in_window == WINDOW {
             self.largest_before = std::mem::replace(&mut self.largest_now, 1);
@@ -53,10 +57,20 @@ impl Window {
         self.seen += 1;
         let fits = (self.max_bytes / self.largest()).clamp(1, self.max_messages);
         let grows = is_worth_it(self.prefetch, fits, self.max_messages);
-        if fits < self.prefetch || (grows && self.seen >= 2 * self.prefetch) {
-            self.prefetch = fits.min(2 * self.prefetch);
+        if fits < self.prefetch {
+            self.prefetch = fits;
             self.seen = 0;
+            self.grown = false;
+        } else if grows && self.seen >= self.prefetch {
+            self.seen = self.prefetch;
+            self.prefetch = fits.min(2 * self.prefetch);
+            self.grown = true;
         }
+    }
+
+    /// Consumers were opened for what was wanted.
+    pub(crate) fn opened(&mut self) {
+        self.grown = false;
     }
 
     /// How many the server should be allowed to send, when it is `open` for so many now and these
@@ -71,7 +85,8 @@ impl Window {
         let fitting = self.max_bytes.saturating_sub(bytes) / self.largest();
         let room = fitting.min(self.max_messages.saturating_sub(messages));
         let room = room.clamp(1, self.prefetch);
-        if is_worth_it(open, room, self.prefetch) { room } else { open }
+        let grows = is_worth_it(open, room, self.prefetch) || (self.grown && room > open);
+        if grows { room } else { open }
     }
 
     fn largest(&self) -> usize {
@@ -146,6 +161,39 @@ mod tests {
         let mut open = window.wanted(0, NOTHING);
         assert_eq!(open, 2);
         assert_eq!(see(&mut window, &mut open, 1000, 1000), [4, 8, 16, 32, 64, 100]);
+    }
+
+    #[test]
+    fn who_settles_nothing_is_sent_as_many_as_he_may_hold() {
+        let mut window = Window::new(5000, 64 << 20);
+        let mut open = window.wanted(0, NOTHING);
+        assert_eq!(open, 512);
+        let mut held = 0;
+        while held < open {
+            held += 1;
+            see(&mut window, &mut open, 1, 1000);
+        }
+        assert_eq!(held, 5000);
+    }
+
+    #[test]
+    fn who_settles_nothing_is_sent_as_many_where_one_consumer_takes_anothers_place() {
+        for most in [100, 777, 1024, 5000] {
+            let mut window = Window::new(most, 2 << 20);
+            let mut open = window.wanted(0, NOTHING);
+            // By the consumer that is open, and by those before it.
+            let (mut held, mut left) = (0, 0);
+            while held < open {
+                held += 1;
+                window.saw(100);
+                if window.wanted(open, (left, 100 * left)) != open {
+                    left += std::mem::take(&mut held);
+                    open = window.wanted(0, (left, 100 * left));
+                    window.opened();
+                }
+            }
+            assert_eq!(left + held, most);
+        }
     }
 
     #[test]

@@ -213,3 +213,33 @@ async fn what_the_server_may_not_send_is_no_backlog() {
     let management = Management::of(Service::RabbitMq);
     management.delete_queue(&name).await.expect("the queue is there");
 }
+
+/// Whoever settles nothing while he looks through a queue, as a redrive may, is sent as many as he asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_unsettled_does_not_end_the_growth() {
+    const MANY: usize = 1000;
+    // Where only one consumer of a queue is active, each takes the place of the one before.
+    for alone in [false, true] {
+        let url = Service::RabbitMq.url().expect("a server");
+        let name = format!("prefetch.{}", uuid::Uuid::new_v4().simple());
+        let queue = Queue::quorum(&name);
+        let queue = if alone { queue.single_active_consumer() } else { queue };
+        let broker = RabbitMq::new(&url).expect("a URL").declare(queue);
+        let broker = broker.waits([]).expect("none");
+        let publisher = broker.publisher().await.expect("the server is there");
+        let texts: Vec<Message> = (0..MANY).map(|n| Message::new(n.to_string())).collect();
+        publish(&*publisher, &name, &texts).await;
+        // At first 16 are sent ahead.
+        let subscription = Subscription::new(&name, "prefetch").max_messages(MANY);
+        let source = broker.subscribe(&subscription.max_bytes(2 << 20)).await.expect("a session");
+        let mut held = Vec::new();
+        while held.len() < MANY {
+            let receiving = timeout(PATIENCE, source.receive(Demand::new(MANY, usize::MAX))).await;
+            held.extend(receiving.expect("deliveries in time").expect("the session lives"));
+        }
+        assert_eq!(held.len(), MANY);
+        ack(&*source, held).await;
+        source.close().await;
+        Management::of(Service::RabbitMq).delete_queue(&name).await.expect("the queue is there");
+    }
+}

@@ -107,7 +107,11 @@ impl<'t> Wire<'t> {
                 ORDER => self.order = names(value),
                 _ if is_count(name) => self.returns = self.returns.max(number(value)),
                 _ if waited && is_of_death(name) => {}
-                _ => self.ordered.push((name.strip_prefix(PARKED).unwrap_or(name), value)),
+                _ => match name.strip_prefix(PARKED).unwrap_or(name) {
+                    // Never on a wire of ours: a producer's would be taken for what we have seen.
+                    TYPED => {}
+                    name => self.ordered.push((name, value)),
+                },
             }
         }
     }

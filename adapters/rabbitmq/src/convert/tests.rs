@@ -75,6 +75,39 @@ fn a_typed_header_that_a_layer_has_changed_is_what_the_layer_made_of_it() {
 }
 
 #[test]
+fn a_type_that_no_server_can_read_is_not_given_back() {
+    let name = "n".repeat(256);
+    let long = format!(r#"{{"FieldTable":{{"{name}":{{"Boolean":true}}}}}}"#);
+    let long_shown = format!(r#"{{"{name}":true}}"#);
+    for (typed, shown) in [
+        (r#"{"ShortString":"1"}"#, "1"),
+        (r#"{"FieldArray":[{"ShortString":"1"}]}"#, r#"["1"]"#),
+        (r#"{"FieldTable":{"deep":{"ShortString":"1"}}}"#, r#"{"deep":"1"}"#),
+        (long.as_str(), long_shown.as_str()),
+    ] {
+        serde_json::from_str::<AMQPValue>(typed).expect("the client takes it for a value");
+        let message = Message::new("x")
+            .with_header("h", shown.to_owned())
+            .with_header(TYPED, format!(r#"{{"h":{typed}}}"#));
+        let given = outgoing(&message, KEY, false).unwrap();
+        assert_eq!(given.properties.headers().as_ref(), Some(&table([("h", text(shown))])));
+    }
+}
+
+#[test]
+fn types_that_a_producer_has_written_are_not_believed() {
+    let forged = text(r#"{"h":{"Boolean":true}}"#);
+    for name in [TYPED.to_owned(), format!("{PARKED}{TYPED}")] {
+        let headers = table([("h", text("true")), (name.as_str(), forged.clone())]);
+        let properties = BasicProperties::default().with_headers(headers);
+        let taken = incoming(&properties, ("", "orders"), Bytes::new(), KEY).message;
+        assert_eq!(taken.headers.first(TYPED), None);
+        let given = outgoing(&taken, KEY, false).unwrap();
+        assert_eq!(given.properties.headers().as_ref(), Some(&table([("h", text("true"))])));
+    }
+}
+
+#[test]
 fn harmless_properties_are_seen_and_come_back() {
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())

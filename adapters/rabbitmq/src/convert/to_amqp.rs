@@ -66,7 +66,10 @@ pub(crate) fn outgoing(
     }
     /// A message id of 255 bytes, a time, a mode, a priority, flags, and what frames them.
     const FIXED: usize = 320;
-    let property_bytes = FIXED + wire.property_bytes + bytes_of_table(&table);
+    /// What the server writes beside them when the message has waited or comes back: counts, and names of
+    /// queues. In a frame that it makes too large so, the message could not be read again.
+    const SERVERS: usize = 2048;
+    let property_bytes = FIXED + SERVERS + wire.property_bytes + bytes_of_table(&table);
     Ok(Outgoing {
         properties: wire.properties.with_headers(table),
         payload: message.payload.clone().unwrap_or_default(),

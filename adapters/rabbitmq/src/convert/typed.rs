@@ -70,6 +70,20 @@ impl Types {
     /// The value that the header had, if this is still its text.
     pub(super) fn value(&self, name: &str, text: &[u8]) -> Option<AMQPValue> {
         let value = serde_json::from_value(self.0.get(name)?.clone()).ok()?;
-        (shown(&value) == text).then_some(value)
+        (travels(&value) && shown(&value) == text).then_some(value)
+    }
+}
+
+/// Whether a server can read it. What was noted here has come from one, but it has been a header since, and
+/// over a value that it cannot read a server closes the connection.
+fn travels(value: &AMQPValue) -> bool {
+    match value {
+        // Tables have no letter for it.
+        AMQPValue::ShortString(_) => false,
+        AMQPValue::FieldArray(values) => values.as_slice().iter().all(travels),
+        AMQPValue::FieldTable(table) => {
+            table.inner().iter().all(|(name, value)| name.as_str().len() <= 255 && travels(value))
+        }
+        _ => true,
     }
 }
