@@ -1,5 +1,5 @@
-//! The guides, and the consumer that their examples are about. Each example is compiled and run as a
-//! doctest, so that none can go stale.
+//! The guides, and the consumer that their examples are about. Each example is compiled, and run as a
+//! doctest unless it needs a server, so that none can go stale.
 
 pub mod billing;
 pub mod shelf;

@@ -59,7 +59,8 @@ struct Open {
     since: Instant,
     until: Instant,
     failed_probes: u32,
-    probing: bool,
+    /// The probe that is under way: its number, and since when.
+    probing: Option<(u64, Instant)>,
     /// Whether intake may take one message for the next probe.
     may_fetch: bool,
     _outage: Outage,
@@ -71,9 +72,10 @@ pub(crate) struct Suspicion {
     pub(crate) by_ratio: bool,
 }
 
-/// Leave for one attempt. As a probe it is the only one until it is dropped.
+/// Leave for one attempt. As a probe it is the only one until it is dropped, or until it has taken so long
+/// that another is due.
 pub(crate) struct Pass {
-    probe_of: Option<Arc<Breaker>>,
+    probe_of: Option<(Arc<Breaker>, u64)>,
 }
 
 /// Whether intake may take.
@@ -132,16 +134,21 @@ impl Breaker {
     fn look(self: &Arc<Self>, ticket: Option<u64>) -> Result<Pass, Instant> {
         let mut state = self.state();
         let State::Open(open) = &mut *state else { return Ok(Pass { probe_of: None }) };
-        let first = self.line().tickets.first().copied();
+        let mut line = self.line();
+        let first = line.tickets.first().copied();
         let now = Instant::now();
-        if open.until > now && !open.probing {
+        // One that hangs is not waited for without an end: it may wait for one of those who wait for it.
+        let others_turn = open.probing.map(|(_, since)| since + LOOK_AGAIN);
+        let is_probing = others_turn.is_some_and(|turn| turn > now);
+        if open.until > now && !is_probing {
             return Err(open.until);
         }
-        if open.probing || first != ticket {
-            return Err(now + LOOK_AGAIN);
+        if is_probing || first != ticket {
+            return Err(others_turn.filter(|turn| *turn > now).unwrap_or(now + LOOK_AGAIN));
         }
-        open.probing = true;
-        Ok(Pass { probe_of: Some(Arc::clone(self)) })
+        line.next += 1;
+        open.probing = Some((line.next, now));
+        Ok(Pass { probe_of: Some((Arc::clone(self), line.next)) })
     }
 
     /// An attempt succeeded: whatever was down is back.
@@ -163,14 +170,14 @@ impl Breaker {
         let mut state = self.state();
         match &mut *state {
             State::Open(open) => {
-                if open.probing {
+                if open.probing.is_some() {
                     open.failed_probes = open.failed_probes.saturating_add(1);
                     open.until = from_now(self.pause(open.failed_probes));
                     open.may_fetch = true;
                 }
                 // A probe that fails otherwise than its handler names outages fails by its own fault.
                 let believed = open.by_ratio && open.since.elapsed() < self.policy.believed_for;
-                (believed || !open.probing).then(|| Suspicion {
+                (believed || open.probing.is_none()).then(|| Suspicion {
                     dependency: open.dependency.clone(),
                     by_ratio: open.by_ratio,
                 })
@@ -238,7 +245,7 @@ impl Breaker {
             since: Instant::now(),
             until,
             failed_probes: 1,
-            probing: false,
+            probing: None,
             may_fetch: true,
             _outage,
         };
@@ -273,6 +280,12 @@ impl Breaker {
     }
 }
 
+impl Pass {
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe_of.is_some()
+    }
+}
+
 impl<'a> Ticket<'a> {
     fn draw(breaker: &'a Breaker) -> Self {
         let mut line = breaker.line();
@@ -292,9 +305,9 @@ impl Drop for Ticket<'_> {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let Some(breaker) = self.probe_of.take() else { return };
+        let Some((breaker, number)) = self.probe_of.take() else { return };
         if let State::Open(open) = &mut *breaker.state() {
-            open.probing = false;
+            open.probing = open.probing.filter(|(other, _)| *other != number);
             open.may_fetch = true;
         }
         breaker.wake();

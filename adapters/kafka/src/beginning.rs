@@ -52,8 +52,11 @@ fn ask_for_oldest(
 ) -> Result<Vec<Beginning>, BrokerError> {
     // What is asked is `ListOffsets`, where the time -2 stands for the oldest, as here the offset -2.
     let found = match consumer.offsets_for_times(partitions.clone(), ASK) {
-        Err(error) if !has_no_leader(&error) => return Err(of_session(error)),
-        found => found.ok(),
+        Ok(found) => Some(found),
+        // What the client says when it has found a leader for none of them.
+        Err(error) if error.rdkafka_error_code() == Some(Code::UnknownPartition) => None,
+        Err(error) if has_no_leader(&error) => None,
+        Err(error) => return Err(of_session(error)),
     };
     let start = |one: &TopicPartitionListElem<'_>| match (one.error(), one.offset()) {
         (Ok(()), offset @ Offset::Offset(_)) => Ok(offset),

@@ -1,7 +1,6 @@
 //! Apache Kafka for steadfast consumers.
 //!
 //! ```no_run
-//! use std::time::Duration;
 //! use steadfast::{Consumer, HandlerError, Shutdown, handler_fn};
 //! use steadfast_kafka::KafkaBroker;
 //!
@@ -17,7 +16,7 @@
 //!     .group("billing")
 //!     .dead_letter("orders.placed.dead")
 //!     .build(broker)?;
-//! consumer.run(Shutdown::new()).await?;
+//! consumer.run(Shutdown::on_signal()?).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -67,7 +67,7 @@ impl PostgresContext for Context<'_> {
         match self.lent::<PostgresTransaction>() {
             Some(lent) => lent.open().await.map_err(|e| HandlerError::unavailable("postgres", e)),
             None => Err(HandlerError::unavailable(
-                "transaction",
+                "a transaction: the consumer is not `transactional`",
                 "this consumer lends no PostgreSQL transaction: declare it `transactional`, with a \
                  `PostgresStore`",
             )),

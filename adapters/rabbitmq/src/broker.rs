@@ -28,7 +28,8 @@ impl RabbitMq {
     /// percent-encoded and `/` if it is left out. `amqps://` needs the feature `tls`.
     ///
     /// `?frame_max=` bounds the bytes of a frame, and with it the headers of a message: 131,072 if it is
-    /// left out, as the server's own default is. Where the server's bound is smaller, that one counts.
+    /// left out, as the server's own default is, and at least 16,384. Where the server's bound is smaller,
+    /// that one counts.
     ///
     /// Nothing is connected yet.
     ///

@@ -127,6 +127,9 @@ pub(crate) struct Config {
     pub(crate) max_message_bytes: Option<usize>,
 }
 
+/// Bytes of a frame in which the headers of any dead letter find room, once they are cut.
+pub(crate) const LEAST_FRAME: u32 = 16 << 10;
+
 impl Config {
     pub(crate) fn new(url: &str) -> Result<Self, ConfigError> {
         let mut uri = AMQPUri::from_str(url).map_err(|_| ConfigError::Url)?;
@@ -143,8 +146,11 @@ impl Config {
         }
         uri.query.heartbeat.get_or_insert(10);
         // Where nobody bounds it, the client sets aside 64 frames of 4 GiB.
-        let frame_max = uri.query.frame_max.filter(|bytes| *bytes > 0);
-        uri.query.frame_max = frame_max.or(Some(131_072));
+        let frame_max = uri.query.frame_max.filter(|bytes| *bytes > 0).unwrap_or(131_072);
+        if frame_max < LEAST_FRAME {
+            return Err(ConfigError::FrameMax(frame_max));
+        }
+        uri.query.frame_max = Some(frame_max);
         Ok(Self {
             uri,
             queues: Vec::new(),
@@ -196,6 +202,12 @@ pub enum ConfigError {
          leave it out, or set at least 1 (seconds)"
     )]
     Heartbeat,
+    /// The headers of a dead letter would not find room.
+    #[error(
+        "frame_max={0} in the URL is too small for the headers of a dead letter: leave it out, or set at \
+         least {LEAST_FRAME} (bytes)"
+    )]
+    FrameMax(u32),
     /// A delay that no waiting queue can keep.
     #[error("waits: {0:?} is not between 1 ms and 49 days")]
     Wait(Duration),
@@ -231,11 +243,14 @@ mod tests {
 
     #[test]
     fn a_frame_has_a_bound_whatever_the_server_says() {
-        for (query, bytes) in [("", 131_072), ("?frame_max=0", 131_072), ("?frame_max=8192", 8192)]
+        for (query, bytes) in
+            [("", 131_072), ("?frame_max=0", 131_072), ("?frame_max=16384", 16_384)]
         {
             let config = Config::new(&format!("amqp://rabbit.example/%2f{query}")).unwrap();
             assert_eq!(config.uri.query.frame_max, Some(bytes), "{query}");
         }
+        let small = RabbitMq::new("amqp://rabbit.example/%2f?frame_max=8192").unwrap_err();
+        assert_eq!(small, ConfigError::FrameMax(8192));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use lapin::{Channel, options::ConfirmSelectOptions};
 use steadfast::broker::{BoxError, BrokerError};
 
 use crate::{
-    config::Config,
+    config::{Config, LEAST_FRAME},
     connect::{Link, within},
     inspect::Known,
     topology,
@@ -93,6 +93,13 @@ impl Live {
     async fn open(config: &Config) -> Result<Self, BrokerError> {
         let version = Version::of(config).await?;
         let link = Link::open(config, "steadfast publishes").await?;
+        let frame = link.frame_max();
+        if frame < LEAST_FRAME as usize {
+            return Err(BrokerError::Misconfigured(format!(
+                "the server's `frame_max` of {frame} bytes is too small for the headers of a dead letter: \
+                 set at least {LEAST_FRAME}"
+            )));
+        }
         topology::declare_all(&link, config, version).await?;
         Ok(Self { version, link, idle: Mutex::default(), confirmed: AtomicU64::new(0) })
     }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tokio::{sync::Notify, time::advance};
+use tokio::{
+    sync::Notify,
+    time::{advance, timeout},
+};
 
 use super::*;
 
@@ -98,4 +101,19 @@ async fn one_probe_at_a_time() {
     assert!(breaker.try_admit().is_none(), "a second probe");
     drop(probe);
     assert!(breaker.try_admit().is_some(), "a probe without a verdict makes way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_makes_way_for_another_and_ends_for_itself_alone() {
+    let breaker = breaker(BreakerPolicy::default());
+    breaker.unavailable("db".into());
+    advance(Duration::from_secs(31)).await;
+    let hangs = breaker.try_admit().unwrap();
+    let waits = breaker.admit();
+    let another = timeout(Duration::from_secs(61), waits).await.expect("it is let through");
+    assert!(another.is_probe());
+    drop(hangs);
+    assert!(breaker.try_admit().is_none(), "the other one probes");
+    drop(another);
+    assert!(breaker.try_admit().is_some());
 }

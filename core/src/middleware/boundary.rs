@@ -73,7 +73,8 @@ impl Middleware for Boundary {
                         sleep(pace(after)).await;
                         self.decider.breaker.admit().await
                     };
-                    self.room.wait(delivery, turn).await.map(|pass| delivery.probe = Some(pass))
+                    let pass = self.room.wait(delivery, turn).await;
+                    pass.map(|pass| delivery.probe = pass.is_probe().then_some(pass))
                 }
                 Outcome::Retry { after, .. } => {
                     failures += 1;

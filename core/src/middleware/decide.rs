@@ -55,7 +55,8 @@ impl Decider {
             FailureKind::Transient | FailureKind::TimedOut => {
                 // A redelivery is not another message.
                 let seen = std::mem::replace(&mut delivery.failed_here, true);
-                self.breaker.failed(!seen && delivery.attempt() <= 1)
+                let failed_before = delivery.history.first_failed.is_some();
+                self.breaker.failed(!seen && (delivery.attempt() <= 1 || !failed_before))
             }
             _ => None,
         };

@@ -63,10 +63,13 @@ impl Middleware for Retrying {
 impl Retrying {
     /// Leave for an attempt: none is started while something is down (P8).
     async fn admit(&self, delivery: &mut Delivery) -> Result<Pass, Cancelled> {
-        if let Some(pass) = delivery.probe.take() {
+        let health = self.room.health();
+        let probe = delivery.probe.take();
+        if let Some(pass) = probe
+            && !health.is_down_but_for(self.breaker.dependency().as_deref())
+        {
             return Ok(pass);
         }
-        let health = self.room.health();
         loop {
             if health.is_down_but_for(self.breaker.dependency().as_deref()) {
                 // The breaker may open meanwhile: one of those who wait must be its probe.

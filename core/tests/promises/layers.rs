@@ -13,7 +13,7 @@ use steadfast::{
     Reason, from_fn, handler_fn, store::MemoryStore,
 };
 use steadfast_mock::MockBroker;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::support::{
     DEAD, Ledger, Order, Record, SOURCE, broker_with, by_id, consumer, down, failure,
@@ -429,4 +429,44 @@ async fn outer_layers_that_run_again_begin_with_what_was_received() {
     let _running = broker.start(layered.build(broker.clone()).unwrap());
     broker.settled(SOURCE).await;
     broker.dead_letters(DEAD).expect_none();
+}
+
+/// Lets one message at a time further in.
+struct OneAtATime(Mutex<()>);
+
+impl Middleware for OneAtATime {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        let _turn = self.0.lock().await;
+        next.run(delivery).await
+    }
+}
+
+/// Needs what is down for all messages but those that it knows.
+struct KnowsOne(Reaches);
+
+impl Middleware for KnowsOne {
+    async fn process(&self, delivery: &mut Delivery, next: &impl Process) -> Outcome {
+        match delivery.message.key.as_deref() {
+            Some(b"known") => next.run(delivery).await,
+            _ => self.0.process(delivery, next).await,
+        }
+    }
+}
+
+/// The one is the probe, and waits for a turn; the other has the turn, and waits for the probe.
+#[tokio::test(start_paused = true)]
+async fn a_probe_in_an_outer_layer_does_not_wait_for_ever_for_who_waits_for_it() {
+    let broker = broker_with(&["a"]);
+    let is_down = Arc::new(AtomicBool::new(true));
+    let reaches = Reaches { is_down: Arc::clone(&is_down), tries: Ledger::default() };
+    let layered = consumer(fine()).outer(KnowsOne(reaches)).outer(OneAtATime(Mutex::default()));
+    let built = layered.build(broker.clone()).unwrap();
+    let health = built.health();
+    let _running = broker.start(built);
+    down(&health, "keys").await;
+    broker.publish(SOURCE, crate::support::order("known"));
+    broker.until("both to wait", |broker| broker.deliveries(SOURCE) == 2).await;
+    is_down.store(false, Ordering::Relaxed);
+    tokio::time::timeout(Duration::from_secs(180), broker.settled(SOURCE)).await.expect("in time");
+    health.ready().await;
 }

@@ -53,18 +53,32 @@ async fn a_partition_without_a_leader_holds_up_no_other() {
     cluster.create_topic("orders", 2, 1).expect("a topic");
     let choose = |message: &Message, _| u32::from(message.key.as_deref() == Some(&b"1"[..]));
     let chosen = Partitioner::Explicit(Arc::new(choose));
-    let broker = quick(&cluster.bootstrap_servers()).partitioner(chosen);
+    // The cluster in this process does not see a member leave: its session must end.
+    let broker = classic(&cluster.bootstrap_servers()).partitioner(chosen);
     let publisher = broker.publisher().await.expect("a publisher");
-    for key in ["0", "1"] {
-        let message = Message::new(key).with_key(key);
+    let publish = async |key: &str| {
+        let message = Message::new(key.to_owned()).with_key(key.to_owned());
         publisher.publish("orders", &message).await.expect("it is published");
+    };
+    publish("0").await;
+    // Once none has a position, and once the other has one.
+    for _ in 0..2 {
+        publish("1").await;
+        cluster.partition_leader("orders", 1, None).expect("nobody leads it");
+        let mut session = Session::open(&broker, "orders", "billing").await;
+        let first = session.next().await;
+        assert_eq!(first.message.payload.as_deref(), Some(&b"0"[..]));
+        session.ack(first).await;
+        publish("0").await;
+        cluster.partition_leader("orders", 1, Some(1)).expect("somebody leads it");
+        loop {
+            let payload = session.next().await.message.payload;
+            if payload.as_deref() == Some(&b"1"[..]) {
+                break;
+            }
+        }
+        session.close().await;
     }
-    cluster.partition_leader("orders", 1, None).expect("nobody leads it");
-    let mut session = Session::open(&broker, "orders", "billing").await;
-    assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"0"[..]));
-    cluster.partition_leader("orders", 1, Some(1)).expect("somebody leads it");
-    assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"1"[..]));
-    session.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,7 +155,7 @@ async fn a_consumer_ends_with_the_name_of_the_queue_and_the_cause() {
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_are_larger_than_a_frame_are_told_from_what_is_not_utf8() {
     for service in GENERATIONS {
-        let setting = Setting::on(service, "?frame_max=8192");
+        let setting = Setting::on(service, "?frame_max=16384");
         setting.broker.publisher().await.expect("the queue can be declared");
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&setting.url, properties).await.expect("a server");

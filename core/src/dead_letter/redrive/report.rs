@@ -21,7 +21,7 @@ pub struct RedriveReport {
     pub unfit: usize,
     /// Letters left because this very run had put them back, and they were given up again.
     pub died_again: usize,
-    /// Whether it ended because no more letters that stay could be held: others may wait behind them.
+    /// Whether the letters that stay may be all that could be held, so that others wait behind them.
     pub full: bool,
 }
 
@@ -34,7 +34,9 @@ impl fmt::Display for RedriveReport {
              died_again={died_again}"
         )?;
         if *full {
-            f.write_str(" (stopped: the letters that stay are as many bytes as `max_bytes`)")?;
+            f.write_str(
+                " (those that stay may be all that `max_bytes` holds: others may wait behind them)",
+            )?;
         }
         Ok(())
     }

@@ -59,6 +59,11 @@ impl Kept {
     fn is_full(&self, max_bytes: usize) -> bool {
         self.bytes + self.largest > max_bytes
     }
+
+    /// The same for a source that takes all to be as large as the largest.
+    fn may_fill(&self, max_bytes: usize) -> bool {
+        (self.deliveries.len() + 1).saturating_mul(self.largest) > max_bytes
+    }
 }
 
 impl<'a> Run<'a> {
@@ -154,6 +159,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        report.full |= self.kept.may_fill(self.redrive.max_bytes);
         Ok(report)
     }
 
