@@ -26,7 +26,7 @@ use steadfast_test_servers::Proxy;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
-    HOUR, claim, config, effects, granted, id, scratch, until, url, with_effects,
+    HOUR, Stopped, claim, config, effects, granted, id, scratch, until, url, with_effects,
 };
 
 async fn lent(store: &PostgresStore, key: impl ToString) -> Box<dyn Lent> {
@@ -60,28 +60,6 @@ async fn the_first_handler_after_all_connections_were_closed_gets_one() {
     let mut one = lent(&store, "one").await;
     ours(&mut one).open().await.expect("a new connection");
     assert_eq!(one.complete().await.unwrap(), Written::Applied);
-}
-
-/// The server's processes, which say nothing for as long as this lives.
-struct Stopped(Vec<i32>);
-
-impl Stopped {
-    fn new(pids: Vec<i32>) -> Self {
-        let stopped = Self(pids);
-        stopped.signal("-STOP");
-        stopped
-    }
-
-    fn signal(&self, signal: &str) {
-        let mut kill = std::process::Command::new("kill");
-        let _ = kill.arg(signal).args(self.0.iter().map(i32::to_string)).status();
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        self.signal("-CONT");
-    }
 }
 
 /// A firewall has forgotten them all. None is waited for longer than a moment.

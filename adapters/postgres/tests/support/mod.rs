@@ -86,3 +86,25 @@ pub(crate) async fn effects(scratch: &Scratch, name: &str) -> usize {
     let count = count.bind(name.to_owned()).fetch_one(scratch.pool()).await;
     usize::try_from(count.expect("a count")).expect("a count is not negative")
 }
+
+/// The server's processes, which say nothing for as long as this lives.
+pub(crate) struct Stopped(Vec<i32>);
+
+impl Stopped {
+    pub(crate) fn new(pids: Vec<i32>) -> Self {
+        let stopped = Self(pids);
+        stopped.signal("-STOP");
+        stopped
+    }
+
+    fn signal(&self, signal: &str) {
+        let mut kill = std::process::Command::new("kill");
+        let _ = kill.arg(signal).args(self.0.iter().map(i32::to_string)).status();
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
