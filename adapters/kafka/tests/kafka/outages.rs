@@ -46,37 +46,37 @@ async fn a_group_without_a_coordinator_is_an_outage() {
     Session::open(&broker, "orders", "billing").await.close().await;
 }
 
-/// All its replicas are away. Its member goes on with the others, and with it when somebody leads it.
+/// All its replicas are away. Its member goes on with the others, and with it when somebody leads it: whether it is
+/// asked for together with them, or alone, because they have positions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_without_a_leader_holds_up_no_other() {
     let cluster = MockCluster::new(1).expect("a cluster in this process");
-    cluster.create_topic("orders", 2, 1).expect("a topic");
     let choose = |message: &Message, _| u32::from(message.key.as_deref() == Some(&b"1"[..]));
     let chosen = Partitioner::Explicit(Arc::new(choose));
     // The cluster in this process does not see a member leave: its session must end.
     let broker = classic(&cluster.bootstrap_servers()).partitioner(chosen);
     let publisher = broker.publisher().await.expect("a publisher");
-    let publish = async |key: &str| {
-        let message = Message::new(key.to_owned()).with_key(key.to_owned());
-        publisher.publish("orders", &message).await.expect("it is published");
-    };
-    publish("0").await;
-    // Once none has a position, and once the other has one.
-    for _ in 0..2 {
-        publish("1").await;
-        cluster.partition_leader("orders", 1, None).expect("nobody leads it");
-        let mut session = Session::open(&broker, "orders", "billing").await;
-        let first = session.next().await;
-        assert_eq!(first.message.payload.as_deref(), Some(&b"0"[..]));
-        session.ack(first).await;
+    for others_have_positions in [false, true] {
+        let topic = format!("positions-{others_have_positions}");
+        cluster.create_topic(&topic, 2, 1).expect("a topic");
+        let publish = async |key: &str| {
+            let message = Message::new(key.to_owned()).with_key(key.to_owned());
+            publisher.publish(&topic, &message).await.expect("it is published");
+        };
         publish("0").await;
-        cluster.partition_leader("orders", 1, Some(1)).expect("somebody leads it");
-        loop {
-            let payload = session.next().await.message.payload;
-            if payload.as_deref() == Some(&b"1"[..]) {
-                break;
-            }
+        if others_have_positions {
+            let mut session = Session::open(&broker, &topic, &topic).await;
+            let first = session.next().await;
+            session.ack(first).await;
+            session.close().await;
+            publish("0").await;
         }
+        publish("1").await;
+        cluster.partition_leader(&topic, 1, None).expect("nobody leads it");
+        let mut session = Session::open(&broker, &topic, &topic).await;
+        assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"0"[..]));
+        cluster.partition_leader(&topic, 1, Some(1)).expect("somebody leads it");
+        assert_eq!(session.next().await.message.payload.as_deref(), Some(&b"1"[..]));
         session.close().await;
     }
 }
