@@ -240,3 +240,24 @@ async fn a_statement_given_up_frees_its_connection_and_its_locks() {
                   and state = 'active' and pid <> pg_backend_pid()";
     until(&scratch, "the statements to end", gone).await;
 }
+
+/// A mistake of the one who built it, which is said so, and costs no message anything.
+#[tokio::test]
+async fn a_consumer_that_is_not_transactional_is_told() {
+    let scratch = with_payments().await;
+    let broker = MockBroker::new();
+    broker.publish_json("payments", &Payment { id: "a".to_owned() });
+    let consumer = Consumer::builder("test", Book(|_| async { Ok(()) }))
+        .source("payments")
+        .group("test")
+        .dead_letter("payments.dead")
+        .store(scratch.store())
+        .dedup_key(DedupKey::of(|paid: &Payment| paid.id.clone()))
+        .build(broker.clone())
+        .expect("a right configuration");
+    let health = consumer.health();
+    let _running = broker.start(consumer);
+    let words = "a transaction: the consumer is not `transactional`";
+    timeout(Duration::from_secs(60), health.down(words)).await.expect("it is said");
+    broker.dead_letters("payments.dead").expect_none();
+}

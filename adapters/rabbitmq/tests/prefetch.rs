@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use steadfast::{
-    Message,
+    Delivery, Message,
     broker::{Broker, Demand, Publish, Settle, Settlement, Source, Subscription},
 };
 use steadfast_rabbitmq::{Queue, RabbitMq};
@@ -58,10 +58,7 @@ async fn what_is_held_while_the_prefetch_changes_is_delivered_once() {
             ack(&*source, std::mem::take(&mut held)).await;
         }
         publish(&*publisher, &name, &texts[..100]).await;
-        while held.len() < 100 {
-            let receiving = timeout(PATIENCE, source.receive(Demand::new(100, usize::MAX))).await;
-            held.extend(receiving.expect("deliveries in time").expect("the session lives"));
-        }
+        fill(&*source, &mut held, 100).await;
         assert_eq!(held.len(), 100);
         assert_eq!(source.backlog().await.expect("it tells"), Some(0), "no more may be sent");
         ack(&*source, held).await;
@@ -84,10 +81,7 @@ async fn a_large_prefetch_arrives_whole() {
     let subscription = Subscription::new(&name, "prefetch").max_messages(MANY);
     let source = broker.subscribe(&subscription.max_bytes(1 << 30)).await.expect("a session");
     let mut held = Vec::new();
-    while held.len() < MANY {
-        let receiving = timeout(PATIENCE, source.receive(Demand::new(MANY, usize::MAX))).await;
-        held.extend(receiving.expect("deliveries in time").expect("the session lives"));
-    }
+    fill(&*source, &mut held, MANY).await;
     ack(&*source, held).await;
     source.close().await;
     let management = Management::of(Service::RabbitMq);
@@ -193,10 +187,7 @@ async fn what_the_server_may_not_send_is_no_backlog() {
     let source = broker.subscribe(&Subscription::new(&name, "prefetch").max_messages(2)).await;
     let source = source.expect("a session");
     let mut held = Vec::new();
-    while held.len() < 2 {
-        let receiving = timeout(PATIENCE, source.receive(Demand::new(2, usize::MAX))).await;
-        held.extend(receiving.expect("deliveries in time").expect("the session lives"));
-    }
+    fill(&*source, &mut held, 2).await;
     assert_eq!(source.backlog().await.expect("the server is there"), Some(0));
     // A second session holds nothing: there is work for it.
     let other = broker.subscribe(&Subscription::new(&name, "other").max_messages(1)).await;
@@ -233,13 +224,18 @@ async fn what_is_kept_unsettled_does_not_end_the_growth() {
         let subscription = Subscription::new(&name, "prefetch").max_messages(MANY);
         let source = broker.subscribe(&subscription.max_bytes(2 << 20)).await.expect("a session");
         let mut held = Vec::new();
-        while held.len() < MANY {
-            let receiving = timeout(PATIENCE, source.receive(Demand::new(MANY, usize::MAX))).await;
-            held.extend(receiving.expect("deliveries in time").expect("the session lives"));
-        }
+        fill(&*source, &mut held, MANY).await;
         assert_eq!(held.len(), MANY);
         ack(&*source, held).await;
         source.close().await;
         Management::of(Service::RabbitMq).delete_queue(&name).await.expect("the queue is there");
+    }
+}
+
+/// Receives until so many are held.
+async fn fill(source: &dyn Source, held: &mut Vec<Delivery>, count: usize) {
+    while held.len() < count {
+        let receiving = timeout(PATIENCE, source.receive(Demand::new(count, usize::MAX))).await;
+        held.extend(receiving.expect("deliveries in time").expect("the session lives"));
     }
 }

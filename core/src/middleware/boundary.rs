@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-
 use tokio::time::sleep;
 
 use super::{

@@ -156,6 +156,15 @@ async fn stops_do_not_wear_out_messages_that_never_ran() {
     broker.dead_letters(DEAD).expect_none();
 }
 
+/// A handler that takes so long.
+fn takes(time: Duration, begun: &Ledger) -> impl Handler<Message = Order> {
+    let then = move |_, _| async move {
+        tokio::time::sleep(time).await;
+        Ok(())
+    };
+    Record { begun: begun.clone(), then }
+}
+
 async fn until_cancelled(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
     let cancellation = delivery.cancellation().clone();
     cancellation.cancelled().await;
@@ -166,13 +175,7 @@ async fn until_cancelled(delivery: &mut Delivery, next: Next<'_>) -> Outcome {
 async fn no_handler_begins_on_what_was_taken_back() {
     let broker = broker_with(&["a"]);
     let begun = Ledger::default();
-    let handler = Record {
-        begun: begun.clone(),
-        then: |_, _| async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            Ok(())
-        },
-    };
+    let handler = takes(Duration::from_millis(1), &begun);
     let layered = consumer(handler).inner(from_fn(until_cancelled));
     let running = broker.start(layered.build(broker.clone()).unwrap());
     broker.until("it to be taken", |broker| broker.deliveries(SOURCE) == 1).await;
@@ -187,13 +190,7 @@ async fn no_handler_begins_on_what_was_taken_back() {
 async fn a_long_drain_is_not_taken_for_a_session_that_stalls() {
     let broker = broker_with(&["a"]);
     let begun = Ledger::default();
-    let handler = Record {
-        begun: begun.clone(),
-        then: |_, _| async {
-            tokio::time::sleep(Duration::from_secs(15)).await;
-            Ok(())
-        },
-    };
+    let handler = takes(Duration::from_secs(15), &begun);
     let consumer = consumer(handler).stalled_after(Duration::from_secs(5));
     let running = broker.start(consumer.build(broker.clone()).unwrap());
     broker.until("it to run", |_| begun.count("a") == 1).await;
