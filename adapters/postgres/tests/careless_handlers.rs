@@ -118,14 +118,20 @@ async fn booked(scratch: &Scratch) -> i64 {
     count.fetch_one(scratch.pool()).await.expect("a count")
 }
 
-/// One message, until it is settled.
-async fn settled<H: Handler<Message = Payment>>(scratch: &Scratch, handler: H) -> MockBroker {
+/// One message, until it is settled, after so many attempts at most.
+async fn settled<H: Handler<Message = Payment>>(
+    scratch: &Scratch,
+    handler: H,
+    attempts: u32,
+) -> MockBroker {
     let broker = MockBroker::new();
     let consumer = Consumer::builder("test", handler)
         .source("payments")
         .group("test")
         .dead_letter("payments.dead")
-        .retry(Retry::with_backoff(Backoff::fixed(Duration::from_millis(10))).max_attempts(2))
+        .retry(
+            Retry::with_backoff(Backoff::fixed(Duration::from_millis(10))).max_attempts(attempts),
+        )
         .store(scratch.store())
         .dedup_key(DedupKey::of(|paid: &Payment| paid.id.clone()))
         .transactional()
@@ -145,7 +151,7 @@ async fn is_given_up<H: Handler<Message = Payment>>(
     attempts: u32,
     reason: &str,
 ) {
-    let broker = settled(scratch, handler).await;
+    let broker = settled(scratch, handler, 2).await;
     let letters = broker.dead_letters("payments.dead");
     letters.expect_one().after_attempts(attempts);
     let last_error: String = sqlx::query_scalar("select last_error from inbox where state = 'x'")
@@ -228,7 +234,7 @@ async fn a_copy_that_failed_unnoticed_is_no_success() {
 #[tokio::test]
 async fn a_commit_behind_an_answer_that_nobody_read_is_found() {
     let scratch = with_payments(scratch().await).await;
-    let broker = settled(&scratch, CopyBadly { to_savepoint: true }).await;
+    let broker = settled(&scratch, CopyBadly { to_savepoint: true }, 1).await;
     broker.dead_letters("payments.dead").expect_none();
     assert_eq!(booked(&scratch).await, 1);
 }
@@ -243,7 +249,7 @@ async fn a_copy_that_was_not_read_to_its_end_is_no_outage() {
 #[tokio::test]
 async fn a_commit_behind_rows_that_nobody_read_is_found() {
     let scratch = with_payments(scratch().await).await;
-    let broker = settled(&scratch, ReadLittle { fails: false }).await;
+    let broker = settled(&scratch, ReadLittle { fails: false }, 1).await;
     broker.dead_letters("payments.dead").expect_none();
     assert_eq!(booked(&scratch).await, 1);
 }

@@ -47,36 +47,56 @@ async fn a_statement_that_outlives_its_handler() {
     counts(&scratch.store(), "select 1").await;
 }
 
-/// It is in no transaction that is as old as the lent one.
+/// It is in no transaction that is as old as the lent one. The role is its own, so that no other session counts
+/// but the store's, at rest since before.
 #[tokio::test]
 async fn a_statement_of_a_handler_that_has_ended_the_transaction() {
     let scratch = scratch().await;
-    counts(&scratch.store(), "select pg_sleep(2); commit").await;
+    let roles = Roles::make(&scratch).await;
+    run(&scratch, format!("alter role {} reset role", roles.login)).await;
+    let store = store(&scratch, options().username(&roles.login)).await;
+    counts(&store, "select pg_sleep(2); commit").await;
+    drop(store);
+    roles.drop(&scratch).await;
 }
 
 /// The role that it becomes may see nothing of the one that it came as.
 #[tokio::test]
 async fn a_statement_in_a_session_that_is_hidden() {
     let scratch = scratch().await;
-    let schema = scratch.schema();
-    let (login, role) = (format!("l_{schema}"), format!("r_{schema}"));
-    run(
-        &scratch,
-        format!(
+    let roles = Roles::make(&scratch).await;
+    let store = store(&scratch, options().username(&roles.login)).await;
+    counts(&store, "select 1").await;
+    drop(store);
+    roles.drop(&scratch).await;
+}
+
+/// A role that becomes another one when it logs in, and may use the schema.
+struct Roles {
+    login: String,
+    role: String,
+}
+
+impl Roles {
+    async fn make(scratch: &Scratch) -> Self {
+        let schema = scratch.schema();
+        let (login, role) = (format!("l_{schema}"), format!("r_{schema}"));
+        let make = format!(
             "create role {role};
              create role {login} login in role {role};
              alter role {login} set role {role};
              grant usage on schema {schema} to {role};
              grant all on all tables in schema {schema} to {role};
              grant all on all sequences in schema {schema} to {role}"
-        ),
-    )
-    .await;
-    let store = store(&scratch, options().username(&login)).await;
-    counts(&store, "select 1").await;
-    drop(store);
-    let both = format!("{login}, {role}");
-    run(&scratch, format!("drop owned by {both}; drop role {both}")).await;
+        );
+        run(scratch, make).await;
+        Self { login, role }
+    }
+
+    async fn drop(self, scratch: &Scratch) {
+        let both = format!("{}, {}", self.login, self.role);
+        run(scratch, format!("drop owned by {both}; drop role {both}")).await;
+    }
 }
 
 /// A server that answers is there, whatever it answers.
